@@ -1,0 +1,123 @@
+"""What the person is asked, and what they answer."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+from ztmcp_desktop.domain.client import Process
+from ztmcp_desktop.domain.json import JsonObject
+from ztmcp_desktop.domain.names import CallId, ClientName, Digest, GrantId, SecretName, ServerName, SessionId
+from ztmcp_desktop.domain.proof import Kinds
+from ztmcp_desktop.domain.risk import Risk
+
+
+class Scope(StrEnum):
+    """How far a yes reaches."""
+
+    ONCE = "once"
+    EXACT_SESSION = "exact-session"
+
+
+class Verdict(StrEnum):
+    """The person's answer."""
+
+    ALLOW = "allow"
+    DENY = "deny"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Question:
+    """One call, as the dialog shows it: made only from the frozen object that will be sent.
+
+    `params` is exactly what is sent but for the secrets named here. `claims` is the pinned item, the server's own
+    words. `sensitive` is what will leave; `because` says why it is asked; `signs` are the classifier's sentences.
+    """
+
+    id: CallId
+    asked_at: datetime
+    client: ClientName
+    server: ServerName
+    method: str
+    subject: str
+    params: JsonObject
+    risk: Risk
+    process: Process | None
+    signs: tuple[str, ...]
+    because: tuple[str, ...]
+    warnings: tuple[str, ...]
+    sensitive: Kinds
+    claims: JsonObject
+    starts_with: tuple[SecretName, ...]
+    holds: tuple[SecretName, ...]
+    placeholders: tuple[SecretName, ...]
+    paths: tuple[str, ...]
+    scopes: tuple[Scope, ...]
+    digest: Digest
+    patience_s: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Proposal:
+    """A change that widens what somebody may do, put to the person in the window.
+
+    `facts` are (label, value) pairs in the order to show, each value untrusted plain text, never cut.
+    """
+
+    id: CallId
+    asked_at: datetime
+    title: str
+    sentence: str
+    facts: tuple[tuple[str, str], ...]
+    warnings: tuple[str, ...]
+    digest: Digest
+    patience_s: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """What the person decided. `digest` is that of the question that was on the screen."""
+
+    verdict: Verdict
+    scope: Scope
+    digest: Digest
+
+
+class Withdrawal(StrEnum):
+    """Why a question goes away without an answer; each is a sentence's ending for the dialog."""
+
+    CLIENT_GAVE_UP = "the client gave up"
+    TOO_LATE = "the time is over"
+    LOCKED_DOWN = "everything was locked"
+    CORE_STOPPED = "the gateway stopped"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shown:
+    """The question became visible (or visible again)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hidden:
+    """The question is no longer visible, or the screen was locked: its patience stands still."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Gone:
+    """There is no longer anybody at the desk."""
+
+
+DeskEvent = Shown | Hidden | Gone | Answer
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Grant:
+    """A remembered yes: one exact call (`digest`), one client, one session."""
+
+    id: GrantId
+    client: ClientName
+    session: SessionId
+    server: ServerName
+    subject: str
+    digest: Digest
+    granted_at: datetime
+    used: int = 0

@@ -1,0 +1,1 @@
+"""Limits to a confined process, or a refusal."""
