@@ -275,6 +275,42 @@ class Upstreams(Protocol):
         """The last lines that the server's processes wrote to stderr, oldest first, control characters visible."""
 
 
+class Gate(Protocol):
+    """The one door that every request goes through, whichever method and era."""
+
+    async def run(self, call: Call) -> Reply:
+        """All stages of the call's action; recorded before and after. Cancelling it withdraws the call.
+
+        Raises:
+            Denial: refused or failed; it is in the ledger already.
+        """
+
+    async def notice(self, principal: Principal, server: ServerName, method: str, params: JsonObject | None) -> None:
+        """A client's notification: checked, recorded, passed on if the server runs. Refusals are silent."""
+
+
+class Lists(Protocol):
+    """Answers from the catalogue what needs no server."""
+
+    def answer(self, call: Call) -> Reply:
+        """The reply to `initialize`, `server/discover`, `ping`, `logging/setLevel` and the lists of `call.server`.
+
+        Raises:
+            Denial: as `Catalogue.offer`.
+        """
+
+
+class ControlPlane(Protocol):
+    """What shows and changes the gateway, for the window, the command line and the control socket alike."""
+
+    async def ask(self, verb: str, arguments: JsonObject) -> JsonObject:
+        """Do `verb` (`server.list`, `client.add`, `lock` …; the table is in `control/plane.py`) and give its result.
+
+        Raises:
+            Denial: it failed or was refused; the reason says why and what to do.
+        """
+
+
 class ReverseGate(Protocol):
     """Where requests that servers make of clients go through: the pipeline with the direction turned round."""
 

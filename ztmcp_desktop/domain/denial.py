@@ -15,7 +15,7 @@ class Code(StrEnum):
     OUTSIDE_LIMITS = "outside-limits"
     CHANGED_SINCE_APPROVAL = "changed-since-approval"
     SCHEMA_MISMATCH = "schema-mismatch"
-    SECRET_MISSING = "secret-missing"
+    SECRET_MISSING = "secret-missing"  # noqa: S105 - a code
     BLOCKED_CONTENT = "blocked-content"
     WITHDRAWN = "withdrawn"
     INTERRUPTED = "interrupted"

@@ -20,7 +20,7 @@ class EntryKind(StrEnum):
     PIN = "pin"
     SERVER = "server"
     CLIENT = "client"
-    SECRET = "secret"
+    SECRET = "secret"  # noqa: S105 - a kind of row
     RULE = "rule"
     SETTINGS = "settings"
     GATEWAY = "gateway"
@@ -106,8 +106,10 @@ class TimelineItem:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Verification:
-    """`bad_seq` is the first row that does not hold, None where all do. `beyond_head` rows are newer than the copy
-    of the signed head that is kept outside the database. `reason` is empty where all is well.
+    """Whether the chain holds.
+
+    `bad_seq` is the first row that does not, None where all do. `beyond_head` rows are newer than the copy of the
+    signed head that is kept outside the database. `reason` is empty where all is well.
     """
 
     rows: int
