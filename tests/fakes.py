@@ -70,6 +70,7 @@ class FakeLedger:
 
     def __init__(self) -> None:
         self.rows: list[Draft] = []
+        self.rejected: list[tuple[str, Draft]] = []
         self.broken = False
 
     async def append(self, draft: Draft) -> int:
@@ -77,6 +78,9 @@ class FakeLedger:
             raise Denial(Code.GATEWAY_FAULT, "the ledger cannot be written")
         self.rows.append(draft)
         return len(self.rows)
+
+    async def reject(self, draft: Draft, cause: str) -> None:
+        self.rejected.append((cause, draft))
 
 
 class FakeVault:

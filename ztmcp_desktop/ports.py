@@ -139,6 +139,12 @@ class Ledger(Protocol):
             Denial: it could not be written (`gateway-fault`); then nothing may be sent.
         """
 
+    async def reject(self, draft: Draft, cause: str) -> None:
+        """Record what was refused before the gate: one row a cause and second, with a count. Never raises.
+
+        `cause` is a short text of ours, never of the caller's; causes beyond a bound count as one.
+        """
+
 
 class Timeline(Protocol):
     """How a person reads the ledger. Everything may be called from the core's loop; nothing blocks it."""
