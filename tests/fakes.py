@@ -43,6 +43,8 @@ class FakeClock:
         await future
 
     async def advance(self, seconds: float) -> None:
+        for _ in range(20):
+            await asyncio.sleep(0)
         self.seconds += seconds
         for due, future in self._sleepers:
             if due <= self.seconds and not future.done():

@@ -15,6 +15,7 @@ class EntryKind(StrEnum):
     OPENED = "opened"
     CLOSED = "closed"
     REJECTED = "rejected"
+    NOTICE = "notice"
     LOCK = "lock"
     GRANT = "grant"
     PIN = "pin"

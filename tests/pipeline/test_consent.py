@@ -1,0 +1,148 @@
+"""Stage 8."""
+
+import asyncio
+from dataclasses import replace
+
+import pytest
+
+from tests.fakes import FakeDesk
+from tests.pipeline.conftest import World, judged_call
+from ztmcp_desktop.domain.consent import Answer, Scope, Shown, Verdict, Withdrawal
+from ztmcp_desktop.domain.denial import Code, Denial
+from ztmcp_desktop.domain.ledger import EntryKind
+from ztmcp_desktop.domain.names import Digest, SecretName, ServerName
+from ztmcp_desktop.domain.proof import Asking, Consented, ConsentedBy
+from ztmcp_desktop.domain.server import LocalCommand, Server
+from ztmcp_desktop.settings import Settings
+
+
+async def refusal(world: World, **changes: object) -> Code:
+    with pytest.raises(Denial) as refused:
+        await world.consent()(judged_call(**changes))  # type: ignore[arg-type]
+    return refused.value.code
+
+
+async def test_no_is_no(world: World) -> None:
+    world.desk.verdict = Verdict.DENY
+    assert await refusal(world) is Code.REFUSED_BY_PERSON
+
+
+async def test_with_nobody_at_the_desk_the_answer_is_no(world: World) -> None:
+    world.desk.present = False
+    assert await refusal(world) is Code.NOBODY_THERE
+
+
+@pytest.mark.attack("C1")
+async def test_an_answer_to_another_question_is_no_yes(world: World) -> None:
+    consent = world.consent()
+    task = asyncio.ensure_future(consent(judged_call()))
+    await world.clock.advance(0)
+    world.desk.tickets[0].play(Answer(verdict=Verdict.ALLOW, scope=Scope.ONCE, digest=Digest("0" * 64)))
+    with pytest.raises(Denial) as refused:
+        await task
+    assert refused.value.code is Code.GATEWAY_FAULT
+
+
+async def test_a_call_that_was_not_judged_is_not_asked_about(world: World) -> None:
+    call = judged_call()
+    with pytest.raises(Denial) as refused:
+        await world.consent()(replace(call, proofs=call.proofs[:-2]))
+    assert refused.value.code is Code.GATEWAY_FAULT
+    assert world.desk.tickets == []
+
+
+@pytest.mark.attack("C7")
+async def test_too_many_open_questions_refuse_the_next(world: World) -> None:
+    world.settings = Settings(max_open_questions=1)
+    consent = world.consent()
+    first = asyncio.ensure_future(consent(judged_call()))
+    await world.clock.advance(0)
+    with pytest.raises(Denial) as refused:
+        await consent(judged_call())
+    assert refused.value.code is Code.NO_ANSWER
+    assert len(world.desk.tickets) == 1
+    first.cancel()
+
+
+@pytest.mark.attack("C8")
+async def test_when_the_client_gives_up_the_question_goes_away(world: World) -> None:
+    task = asyncio.ensure_future(world.consent()(judged_call()))
+    await world.clock.advance(0)
+    world.desk.tickets[0].play(Shown())
+    await world.clock.advance(1)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert world.desk.tickets[0].withdrawn is Withdrawal.CLIENT_GAVE_UP
+
+
+@pytest.mark.attack("C1")
+async def test_two_identical_calls_need_two_decisions(world: World) -> None:
+    world.desk.verdict = Verdict.ALLOW
+    consent = world.consent()
+    await consent(judged_call())
+    await consent(judged_call())
+    assert len(world.desk.tickets) == 2
+    assert world.grants.all() == ()
+
+
+async def test_a_yes_for_the_session_covers_the_same_call_and_no_other(world: World) -> None:
+    world.desk = FakeDesk(Verdict.ALLOW, Scope.EXACT_SESSION)
+    consent = world.consent()
+    await consent(judged_call(arguments={"path": "/tmp/a"}))
+    second = await consent(judged_call(arguments={"path": "/tmp/a"}))
+    assert second.proof(Consented).by is ConsentedBy.GRANT
+    assert [row.kind for row in world.ledger.rows] == [EntryKind.GRANT]
+    await consent(judged_call(arguments={"path": "/tmp/b"}))
+    assert len(world.desk.tickets) == 2
+
+
+async def test_a_grant_that_cannot_be_recorded_is_not_given(world: World) -> None:
+    world.desk = FakeDesk(Verdict.ALLOW, Scope.EXACT_SESSION)
+    world.ledger.broken = True
+    assert await refusal(world) is Code.GATEWAY_FAULT
+    assert world.grants.all() == ()
+
+
+@pytest.mark.attack("C10")
+async def test_a_grant_does_not_outlive_a_change_of_the_servers_limits(world: World) -> None:
+    world.desk = FakeDesk(Verdict.ALLOW, Scope.EXACT_SESSION)
+    consent = world.consent()
+    await consent(judged_call())
+    world.servers.servers[ServerName("files")] = Server(
+        name=ServerName("files"), endpoint=LocalCommand(argv=("files", "--everything"))
+    )
+    await consent(judged_call())
+    assert len(world.desk.tickets) == 2
+
+
+async def test_a_rules_permit_asks_nobody(world: World) -> None:
+    call = await world.consent()(judged_call(asking=Asking.UNASKED))
+    assert call.proof(Consented).by is ConsentedBy.RULE
+    assert world.desk.tickets == []
+
+
+async def test_the_question_says_which_secrets_the_process_starts_with_and_later_holds(world: World) -> None:
+    server = Server(
+        name=ServerName("files"),
+        endpoint=LocalCommand(argv=("files",), secret_env=(("GITHUB_TOKEN", SecretName("github")),)),
+    )
+    world.servers.servers[server.name] = server
+    world.desk.verdict = Verdict.ALLOW
+    await world.consent()(judged_call())
+    world.upstreams.up.add(("tests", "files"))
+    await world.consent()(judged_call())
+    first, second = (ticket.question for ticket in world.desk.tickets)
+    assert (first.starts_with, first.holds) == (("github",), ())  # type: ignore[union-attr]
+    assert (second.starts_with, second.holds) == ((), ("github",))  # type: ignore[union-attr]
+
+
+async def test_protocol_fields_do_not_change_what_a_yes_covers(world: World) -> None:
+    world.desk = FakeDesk(Verdict.ALLOW, Scope.EXACT_SESSION)
+    consent = world.consent()
+    first = judged_call()
+    second = replace(first, params={**first.params, "_meta": {"progressToken": 7}})
+    third = replace(first, params={**first.params, "_meta": {"vendor/flag": True}})
+    await consent(first)
+    assert (await consent(second)).proof(Consented).by is ConsentedBy.GRANT
+    assert (await consent(third)).proof(Consented).by is ConsentedBy.PERSON

@@ -1,0 +1,165 @@
+"""Stage 8: the person's yes, to exactly what will be sent."""
+
+import asyncio
+import secrets
+from dataclasses import dataclass
+
+from ztmcp_desktop.domain.call import Call
+from ztmcp_desktop.domain.consent import Answer, Grant, Question, Scope, Verdict, Withdrawal
+from ztmcp_desktop.domain.denial import Code, Denial, Retry
+from ztmcp_desktop.domain.digest import Digester
+from ztmcp_desktop.domain.ledger import Draft, EntryKind
+from ztmcp_desktop.domain.names import Digest, GrantId, SecretName
+from ztmcp_desktop.domain.proof import (
+    Asking,
+    Classified,
+    Confined,
+    Consented,
+    ConsentedBy,
+    Identified,
+    Judged,
+    MaskedArguments,
+)
+from ztmcp_desktop.domain.server import LocalCommand, Server
+from ztmcp_desktop.pipeline.terms import consent_digest, placeholders, shown_params
+from ztmcp_desktop.pipeline.waiting import wait_for_answer
+from ztmcp_desktop.ports import (
+    Clock,
+    ConsentDesk,
+    GrantBook,
+    Ledger,
+    Lockdown,
+    PeerLookup,
+    ServerBook,
+    Ticket,
+    Upstreams,
+)
+from ztmcp_desktop.settings import Settings
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConsentParts:
+    """What the stage needs of the world."""
+
+    desk: ConsentDesk
+    grants: GrantBook
+    servers: ServerBook
+    upstreams: Upstreams
+    peers: PeerLookup
+    ledger: Ledger
+    lockdown: Lockdown
+    digester: Digester
+    clock: Clock
+    settings: Settings
+
+
+class Consent:
+    """Lets a call through on a rule's permit, a remembered yes, or the person's answer; nothing else is a yes."""
+
+    def __init__(self, parts: ConsentParts) -> None:
+        self._parts = parts
+        self._open = 0
+
+    async def __call__(self, call: Call) -> Call:
+        judged = call.proof(Judged)
+        digest = consent_digest(call, self._parts.servers.get(call.server), self._parts.digester)
+        if judged.asking is Asking.UNASKED:
+            rule = judged.rules[0] if judged.rules else ""
+            return call.proved(Consented(digest=digest, by=ConsentedBy.RULE, name=rule))
+        if grant := self._parts.grants.find(call.principal, digest):
+            return call.proved(Consented(digest=digest, by=ConsentedBy.GRANT, name=grant.id))
+        if self._open >= self._parts.settings.max_open_questions:
+            raise Denial(Code.NO_ANSWER, "too many questions are open already", Retry.LATER)
+        self._open += 1
+        try:
+            return await self._ask(call, digest)
+        finally:
+            self._open -= 1
+
+    async def _ask(self, call: Call, digest: Digest) -> Call:
+        began_s = self._parts.clock.monotonic()
+        ticket = self._parts.desk.open(await self._question(call, digest))
+        answer = await self._wait(ticket)
+        if answer.digest != digest:
+            raise Denial(Code.GATEWAY_FAULT, "the answer was to another question than this one")
+        match answer.verdict:
+            case Verdict.ALLOW:
+                await self._remember(call, answer)
+                asked_ms = round((self._parts.clock.monotonic() - began_s) * 1000)
+                return call.proved(Consented(digest=digest, by=ConsentedBy.PERSON, asked_ms=asked_ms))
+            case _:
+                raise Denial(Code.REFUSED_BY_PERSON, "the person at this computer said no")
+
+    async def _wait(self, ticket: Ticket) -> Answer:
+        settings = self._parts.settings
+        try:
+            return await wait_for_answer(
+                ticket, self._parts.clock, patience_s=settings.patience_s, life_s=settings.question_life_s
+            )
+        except asyncio.CancelledError:
+            locked = self._parts.lockdown.locked
+            ticket.withdraw(Withdrawal.LOCKED_DOWN if locked else Withdrawal.CLIENT_GAVE_UP)
+            raise
+
+    async def _remember(self, call: Call, answer: Answer) -> None:
+        if answer.scope is not Scope.EXACT_SESSION:
+            return
+        grant = Grant(
+            id=GrantId(secrets.token_hex(6)),
+            client=call.principal.client,
+            session=call.principal.session,
+            server=call.server,
+            subject=call.subject,
+            digest=answer.digest,
+            granted_at=self._parts.clock.now(),
+        )
+        await self._parts.ledger.append(
+            Draft(
+                kind=EntryKind.GRANT,
+                call=call.id,
+                client=grant.client,
+                server=grant.server,
+                method=call.method,
+                subject=grant.subject,
+                body={"grant": grant.id, "scope": answer.scope.value, "digest": grant.digest},
+            )
+        )
+        self._parts.grants.add(grant)
+
+    async def _question(self, call: Call, digest: Digest) -> Question:
+        server = self._parts.servers.get(call.server)
+        classified = call.proof(Classified)
+        starts_with, holds = self._held_secrets(call, server)
+        return Question(
+            id=call.id,
+            asked_at=self._parts.clock.now(),
+            client=call.principal.client,
+            server=call.server,
+            method=call.method,
+            subject=call.subject,
+            params=shown_params(call),
+            risk=classified.risk,
+            process=await self._parts.peers.process(call.peer) if call.peer else None,
+            signs=classified.signs,
+            because=call.proof(Judged).because,
+            warnings=() if server.mask_results else ("Personal data in the answer is not masked for this server.",),
+            sensitive=call.proof(MaskedArguments).kinds,
+            claims=call.proof(Identified).pin.item,
+            starts_with=starts_with,
+            holds=holds,
+            placeholders=placeholders(call.arguments),
+            paths=call.proof(Confined).paths,
+            scopes=(Scope.ONCE, Scope.EXACT_SESSION),
+            digest=digest,
+            patience_s=self._parts.settings.patience_s,
+        )
+
+    def _held_secrets(self, call: Call, server: Server) -> tuple[tuple[SecretName, ...], tuple[SecretName, ...]]:
+        """Secrets that the server is started with by this call, and those that it has already or gets each time."""
+        match server.endpoint:
+            case LocalCommand(secret_env=secret_env):
+                names = tuple(name for _, name in secret_env)
+                running = self._parts.upstreams.running(call.principal.client, call.server)
+                return ((), names) if running else (names, ())
+            case remote:
+                return ((), tuple(name for _, name in remote.secret_headers))

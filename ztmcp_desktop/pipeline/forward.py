@@ -1,0 +1,49 @@
+"""Stage 10: the call goes to the server, and its reply comes back."""
+
+from dataclasses import replace
+
+from ztmcp_desktop.domain.call import Call, Direction, Reply
+from ztmcp_desktop.domain.denial import Code, Denial
+from ztmcp_desktop.domain.json import canonical
+from ztmcp_desktop.domain.proof import Forwarded, Identified, Injected, Judged
+from ztmcp_desktop.ports import Clock, Lists, Upstreams
+
+
+class Forward:
+    """Sends what inject sealed, and nothing else."""
+
+    def __init__(self, upstreams: Upstreams, clock: Clock) -> None:
+        self._upstreams = upstreams
+        self._clock = clock
+
+    async def __call__(self, call: Call) -> Call:
+        call.proof(Injected)
+        if call.outbound is None or call.direction is not Direction.TO_SERVER:
+            raise Denial(Code.GATEWAY_FAULT, "there is nothing sealed to send")
+        began_s = self._clock.monotonic()
+        reply = await self._upstreams.send(call)
+        duration_ms = round((self._clock.monotonic() - began_s) * 1000)
+        size_bytes = len(canonical(reply.body))
+        return replace(call, reply=reply).proved(Forwarded(duration_ms=duration_ms, size_bytes=size_bytes))
+
+
+class AnswerFromCatalogue:
+    """Ends the short way: lists and greetings are answered from what was approved, and start nothing."""
+
+    def __init__(self, lists: Lists) -> None:
+        self._lists = lists
+
+    async def __call__(self, call: Call) -> Call:
+        call.proof(Identified)
+        call.proof(Judged)
+        return replace(call, reply=self._lists.answer(call))
+
+
+class ForwardToClient:
+    """Ends the way back: a server's request, judged, is put to the client of the call that it belongs to."""
+
+    async def __call__(self, call: Call) -> Call:
+        call.proof(Judged)
+        if call.direction is not Direction.TO_CLIENT:
+            raise Denial(Code.GATEWAY_FAULT, "a client's request cannot go to a client")
+        return replace(call, reply=Reply(body=await call.channel.request(call.method, call.params)))

@@ -1,0 +1,126 @@
+"""The gate: the frame around every call. No row, no call; no closing row, no answer."""
+
+import asyncio
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from ztmcp_desktop.domain.call import Call, Direction, Reply
+from ztmcp_desktop.domain.denial import Code, Denial, Retry
+from ztmcp_desktop.domain.ledger import Draft
+from ztmcp_desktop.domain.risk import Action
+from ztmcp_desktop.pipeline.record import Recorder
+from ztmcp_desktop.ports import Clock, Ledger, Lockdown, Stage
+
+MAX_CALLS_IN_FLIGHT = 512
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Chains:
+    """The stages of each kind of call, in order."""
+
+    full: tuple[Stage, ...]
+    listing: tuple[Stage, ...]
+    to_client: tuple[Stage, ...]
+
+    def of(self, call: Call) -> tuple[Stage, ...]:
+        """The chain for this call; whatever is not known to be a list goes the whole way."""
+        if call.direction is Direction.TO_CLIENT:
+            return self.to_client
+        return self.listing if call.action is Action.LIST else self.full
+
+
+class CallGate:
+    """Runs a call through its chain, recorded before and after; implements `ports.Gate` for requests."""
+
+    def __init__(self, *, chains: Chains, recorder: Recorder, ledger: Ledger, lockdown: Lockdown, clock: Clock) -> None:
+        self._chains = chains
+        self._recorder = recorder
+        self._ledger = ledger
+        self._lockdown = lockdown
+        self._clock = clock
+        self._running: dict[asyncio.Future[Reply], Call] = {}
+
+    async def run(self, call: Call) -> Reply:
+        if len(self._running) >= MAX_CALLS_IN_FLIGHT:
+            raise Denial(Code.SERVER_UNAVAILABLE, "too many calls are in flight", Retry.LATER)
+        framed = asyncio.ensure_future(self._framed(call))
+        self._running[framed] = call
+        try:
+            await asyncio.wait({framed})
+            return framed.result()
+        except asyncio.CancelledError:
+            await self._end(framed)
+            raise
+        finally:
+            self._running.pop(framed, None)
+
+    def in_flight(self) -> int:
+        """How many calls are being worked on."""
+        return len(self._running)
+
+    async def abort(self, which: Callable[[Call], bool]) -> None:
+        """End the calls that match; returns when they are closed in the ledger. Used by lockdown and revocation."""
+        matching = [framed for framed, call in self._running.items() if which(call)]
+        await asyncio.gather(*(self._end(framed) for framed in matching))
+
+    async def _end(self, framed: asyncio.Future[Reply]) -> None:
+        framed.cancel()
+        await asyncio.wait({framed})
+        if not framed.cancelled():
+            framed.exception()  # looked at, so that nobody is told that it was not
+
+    async def _framed(self, call: Call) -> Reply:
+        began_s = self._clock.monotonic()
+        cancelled = await self._write(self._recorder.opened(call))
+        progress = [call]
+        denial: Denial | None = None
+        try:
+            if cancelled:
+                raise asyncio.CancelledError  # noqa: TRY301 - it came while the row was written
+            await self._stages(progress)
+        except Denial as refused:
+            denial = refused
+        except asyncio.CancelledError:
+            denial = self._given_up()
+        except Exception as fault:  # noqa: BLE001 - the gate: whatever went wrong, the answer is no
+            logger.error("call %s failed in %s", call.id, type(fault).__name__)  # noqa: TRY400 - no values in logs
+            denial = Denial(Code.GATEWAY_FAULT, "ztmcp failed while checking this call, so it was not let through")
+        duration_ms = round((self._clock.monotonic() - began_s) * 1000)
+        await self._write(self._recorder.closed(progress[-1], denial, duration_ms))
+        reply = progress[-1].reply
+        if denial is not None:
+            raise denial
+        if reply is None:
+            raise Denial(Code.GATEWAY_FAULT, "the call ended without an answer")
+        return reply
+
+    async def _stages(self, progress: list[Call]) -> None:
+        if self._lockdown.locked:
+            raise Denial(Code.LOCKED_DOWN, "everything is locked; the person can unlock it in ztmcp")
+        call = progress[0]
+        for stage in self._chains.of(call):
+            call = await stage(call)
+            progress[:] = [call]
+        if self._lockdown.locked:
+            raise Denial(Code.LOCKED_DOWN, "everything was locked while this call ran")
+        if call.reply is None:
+            raise Denial(Code.GATEWAY_FAULT, "the call ended without an answer")
+
+    async def _write(self, draft: Draft) -> bool:
+        """Write a row whatever comes, so that no call stays half recorded; True if it was to be cancelled meanwhile."""
+        cancelled = False
+        row = asyncio.ensure_future(self._ledger.append(draft))
+        while not row.done():
+            try:
+                await asyncio.wait({row})
+            except asyncio.CancelledError:
+                cancelled = True
+        row.result()
+        return cancelled
+
+    def _given_up(self) -> Denial:
+        if self._lockdown.locked:
+            return Denial(Code.LOCKED_DOWN, "everything was locked while this call ran")
+        return Denial(Code.WITHDRAWN, "the client gave up, or its access was ended")

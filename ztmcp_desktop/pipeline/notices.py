@@ -1,0 +1,54 @@
+"""Notifications of clients: checked, limited, recorded, and passed on to servers that run."""
+
+from collections import OrderedDict
+
+from ztmcp_desktop.domain.call import Call
+from ztmcp_desktop.domain.denial import Code, Denial
+from ztmcp_desktop.domain.json import canonical
+from ztmcp_desktop.domain.names import SessionId
+from ztmcp_desktop.pipeline.record import Recorder
+from ztmcp_desktop.ports import Clock, Ledger, Lockdown, Stage, Upstreams
+
+MAX_NOTICE_BYTES = 64 * 1024
+MAX_NOTICES_PER_S = 20
+MAX_COUNTED_SESSIONS = 1024
+
+
+class Notices:
+    """Lets a notification pass that its client may send; drops all others without a word."""
+
+    def __init__(
+        self, *, checks: tuple[Stage, ...], recorder: Recorder, ledger: Ledger, lockdown: Lockdown, clock: Clock
+    ) -> None:
+        self._checks = checks
+        self._recorder = recorder
+        self._ledger = ledger
+        self._lockdown = lockdown
+        self._clock = clock
+        self._counts: OrderedDict[SessionId, tuple[int, int]] = OrderedDict()
+
+    async def pass_on(self, call: Call, upstreams: Upstreams) -> None:
+        """Check the notification that `call` stands for, record it, and hand it to the server.
+
+        Raises:
+            Denial: it is not let through; nobody waits for an answer.
+        """
+        if self._lockdown.locked:
+            raise Denial(Code.LOCKED_DOWN, "everything is locked")
+        self._count(call.principal.session)
+        if len(canonical(call.params)) > MAX_NOTICE_BYTES:
+            raise Denial(Code.TOO_LARGE, "the notification is too large")
+        for stage in self._checks:
+            call = await stage(call)
+        await self._ledger.append(self._recorder.notice(call))
+        await upstreams.notify(call.principal, call.server, call.method, call.params)
+
+    def _count(self, session: SessionId) -> None:
+        second = int(self._clock.monotonic())
+        last, count = self._counts.pop(session, (second, 0))
+        count = count + 1 if last == second else 1
+        self._counts[session] = (second, count)
+        while len(self._counts) > MAX_COUNTED_SESSIONS:
+            self._counts.popitem(last=False)
+        if count > MAX_NOTICES_PER_S:
+            raise Denial(Code.TOO_LARGE, "too many notifications in one second")
