@@ -1,0 +1,51 @@
+# What packaging/run and packaging/test share: system packages, a private Python environment, Node.
+# Sourced by bash. Nothing is installed outside the checkout but Debian's packages, and those only where it may.
+
+set -euo pipefail
+root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+venv=$root/.venv
+export PIP_DISABLE_PIP_VERSION_CHECK=1
+
+say() { printf '%s\n' "$*" >&2; }
+stop() { say "$*"; exit 1; }
+
+# need_packages NAME…: Debian packages, installed where missing.
+need_packages() {
+    local missing=() name
+    for name in "$@"; do
+        dpkg-query -W -f '${Status}' "$name" 2>/dev/null | grep -q 'install ok installed' || missing+=("$name")
+    done
+    [ ${#missing[@]} -eq 0 ] && return
+    local install=(env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${missing[@]}")
+    local as_root=()
+    if [ "$(id -u)" -ne 0 ]; then
+        command -v sudo >/dev/null && sudo -n true 2>/dev/null \
+            || stop "These system packages are missing; install them and start again:  apt-get install ${missing[*]}"
+        as_root=(sudo)
+    fi
+    say "Installing system packages: ${missing[*]}"
+    "${as_root[@]}" apt-get update -qq >/dev/null
+    "${as_root[@]}" "${install[@]}" >/dev/null || stop "The system packages could not be installed: ${missing[*]}"
+}
+
+# need_python EXTRA: the private environment with ztmcp and its extra (empty for none), made anew when pyproject changes.
+need_python() {
+    local extra=$1 python=${PYTHON:-python3}
+    "$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' || stop "Python 3.11 or later is needed."
+    "$python" -c 'import ensurepip, venv' 2>/dev/null || need_packages python3-venv
+    local stamp=$venv/installed${extra:+-$extra} sum
+    sum=$(sha256sum "$root/pyproject.toml" | cut -d' ' -f1)
+    [ -x "$venv/bin/python" ] || "$python" -m venv "$venv"
+    if [ "$(cat "$stamp" 2>/dev/null)" != "$sum" ]; then
+        say "Installing ztmcp into a private environment"
+        "$venv/bin/pip" install -q -e "$root${extra:+[$extra]}" || stop "The Python packages could not be installed."
+        printf '%s' "$sum" > "$stamp"
+    fi
+}
+
+# What Qt needs of the system for a window on X11.
+qt_packages=(libxcb-cursor0 libegl1 libgl1 libxkbcommon-x11-0 libxcb-icccm4 libxcb-keysyms1 libxcb-image0
+    libxcb-render-util0 libxcb-shape0 libxcb-xinerama0 libxcb-randr0 libdbus-1-3 libfontconfig1 libglib2.0-0
+    fonts-dejavu-core)
+# What ztmcp itself needs: the sandbox, and a keychain to speak to.
+base_packages=(bubblewrap dbus gnome-keyring)
