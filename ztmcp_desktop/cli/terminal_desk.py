@@ -48,11 +48,11 @@ class TerminalDesk:
             if ticket.over:
                 continue
             ticket.happen(Shown())
-            print(words(ticket.question), file=sys.stderr, flush=True)  # noqa: T201
+            print(words(ticket.question), file=sys.stderr, flush=True)
             line = "" if self._ended else await self._lines.get()
             if line == "":
                 self._ended = True
-                print("  nobody there: no", file=sys.stderr, flush=True)  # noqa: T201
+                print("  nobody there: no", file=sys.stderr, flush=True)
                 ticket.happen(Gone())
                 continue
             verdict = Verdict.ALLOW if line.strip().lower() == "y" else Verdict.DENY
@@ -73,7 +73,7 @@ class _Ticket:
 
     def withdraw(self, why: Withdrawal) -> None:
         if not self.over:
-            print(f"  this question is over: {why.value}", file=sys.stderr, flush=True)  # noqa: T201
+            print(f"  this question is over: {why.value}", file=sys.stderr, flush=True)
         self.over = True
 
 
@@ -86,10 +86,10 @@ def words(question: Question | Proposal) -> str:
     cut = f" … {len(sent) - MAX_SHOWN} characters more" if len(sent) > MAX_SHOWN else ""
     return "\n".join(
         [
-            f"\n{question.risk.value.upper()}  {question.client} wants {question.server} to run {visible(question.subject)}",
+            f"\n{question.risk.value.upper()}  {question.client} asks {question.server} for {visible(question.subject)}",
             f"  exactly this will be sent: {sent[:MAX_SHOWN]}{cut}",
             *(f"  because: {reason}" for reason in question.because),
-            *(f"  {count} × {kind} will leave" for kind, count in question.sensitive),
+            *(f"  {count} of kind {kind} will leave" for kind, count in question.sensitive),
             "  Allow? [y/N] ",
         ]
     )
