@@ -1,0 +1,71 @@
+"""Questions as the pipeline would make them, from the plain to the worst."""
+
+from datetime import UTC, datetime
+
+from ztmcp_desktop.domain.client import Process
+from ztmcp_desktop.domain.consent import Proposal, Question, Scope
+from ztmcp_desktop.domain.json import JsonObject
+from ztmcp_desktop.domain.names import CallId, ClientName, Digest, SecretName, ServerName
+from ztmcp_desktop.domain.risk import Risk
+
+NOW = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
+DESCRIPTION = "Create a new file or overwrite an existing one with new content. Only works within allowed directories."
+WORST = (
+    "plain \u202egnp.exe\u202c zero\u200bwidth \U000e0041\U000e0042 tag \x1b[31mred\x1b[0m "
+    "<b>bold?</b> <img src='http://127.0.0.1/x'> &amp; p\u0430ypal.com 日本語テキスト العربية 👩\u200d💻 e\u0301\r"
+    "\noverwritten"
+)
+
+
+def make_question(
+    name: str = "q1",
+    *,
+    subject: str = "write_file",
+    arguments: JsonObject | None = None,
+    risk: Risk = Risk.WRITE,
+    client: str = "claude-code",
+    server: str = "files",
+    plain: bool = False,
+) -> Question:
+    arguments = {"path": "/home/u/project/notes.md", "content": "Hello"} if arguments is None else arguments
+    return Question(
+        id=CallId(name),
+        asked_at=NOW,
+        client=ClientName(client),
+        server=ServerName(server),
+        method="tools/call",
+        subject=subject,
+        params={"name": subject, "arguments": arguments},
+        risk=risk,
+        process=Process(pid=4312, executable="/usr/bin/node", arguments=("node", "/usr/lib/claude/cli.js", "--mcp")),
+        signs=() if plain else ("the name begins with the verb write",),
+        because=("every tool call is asked about",),
+        warnings=(),
+        sensitive=() if plain else (("EMAIL", 2),),
+        claims={"name": subject, "title": "Write file", "description": DESCRIPTION},
+        starts_with=() if plain else (SecretName("GITHUB_TOKEN"),),
+        holds=(),
+        placeholders=(),
+        paths=("/home/u/project/notes.md",),
+        scopes=(Scope.ONCE, Scope.EXACT_SESSION),
+        digest=Digest(f"digest-of-{name}"),
+        patience_s=60.0,
+    )
+
+
+def make_proposal(name: str = "p1") -> Proposal:
+    return Proposal(
+        id=CallId(name),
+        asked_at=NOW,
+        title="Approve the server “files”",
+        sentence="The command line asks to let this command run, confined to the folders below.",
+        facts=(
+            ("command", "npx -y @modelcontextprotocol/server-filesystem /home/u/project"),
+            ("runs as", "/usr/bin/node /home/u/.local/share/ztmcp/packages/files/node_modules/.bin/server.js"),
+            ("folder", "/home/u/project (read and write)"),
+            ("memory", "2 GiB"),
+        ),
+        warnings=("the limit of processes does not bind on this machine",),
+        digest=Digest("digest-of-proposal"),
+        patience_s=120.0,
+    )

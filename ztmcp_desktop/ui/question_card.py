@@ -1,0 +1,195 @@
+"""The part of the consent dialog that shows one question; it is kept and refilled."""
+
+from PySide6.QtCore import Qt, Signal
+from PySide6.QtGui import QResizeEvent
+from PySide6.QtWidgets import QButtonGroup, QHBoxLayout, QRadioButton, QScrollArea, QVBoxLayout, QWidget
+
+from ztmcp_desktop.domain.consent import Proposal, Question, Scope
+from ztmcp_desktop.domain.risk import Risk
+from ztmcp_desktop.ui import consent_words as words
+from ztmcp_desktop.ui.argument_rows import Row
+from ztmcp_desktop.ui.parts import RiskBadge, button, card, clear, column, label, row
+from ztmcp_desktop.ui.plain_view import PlainView
+from ztmcp_desktop.ui.sentence import Sentence, Span
+from ztmcp_desktop.ui.theme import scaled
+
+_NOTES_SHARE = 0.3
+_TOO_LONG = "This is more than can be shown, so it cannot be allowed here."
+_TEXT_WHOSE = "▸  what the server says of this tool (not verified)"
+_TEXT_WHOSE_OPEN = "▾  what the server says of this tool (not verified)"
+
+
+class QuestionCard(QWidget):
+    """Heading, arguments, notes, the server's words, scopes. `changed` is emitted when more of it was seen."""
+
+    changed = Signal()
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._risky = True
+        self._too_long = False
+        self._badge = RiskBadge()
+        self._heading = Sentence()
+        self._heading.setFont(scaled(self.font(), 1.25))
+        self._caller = Sentence(muted=True)
+        self._arguments_title = label("Exactly this will be sent", bold=True)
+        self._arguments_title.setWordWrap(False)
+        self._hidden = label()
+        self._hidden.setWordWrap(False)
+        self._hidden.setProperty("bad", True)  # noqa: FBT003 - a Qt property
+        self._next = button("Show next", self._show_next, name="consent.show-next", flat=True)
+        self.arguments = PlainView()
+        self.arguments.setObjectName("consent.arguments")
+        self.arguments.setAccessibleName("exactly this will be sent")
+        self.arguments.seen_changed.connect(self._seen, Qt.ConnectionType.QueuedConnection)
+        self._notes = QVBoxLayout()
+        self._notes.setContentsMargins(0, 0, 0, 0)
+        self._notes.setSpacing(3)
+        self._notes_area = QScrollArea()
+        self._claims_toggle = button(_TEXT_WHOSE, self._toggle_claims, name="consent.claims-toggle", flat=True)
+        self._claims = PlainView()
+        self._claims.setObjectName("consent.claims")
+        self._claims.setAccessibleName("what the server says of this tool, not verified")
+        self._scopes = QButtonGroup(self)
+        self._scope_row = QWidget()
+        self._build()
+
+    def _build(self) -> None:
+        notes = QWidget()
+        notes.setLayout(self._notes)
+        self._notes_area.setWidget(notes)
+        self._notes_area.setWidgetResizable(True)
+        self._notes_area.setAccessibleName("what to know before you decide")
+        head = row(self._arguments_title, None, self._hidden, self._next)
+        head.setContentsMargins(10, 6, 6, 0)
+        sent = column(head, self.arguments, spacing=2)
+        sent.setContentsMargins(0, 2, 0, 4)
+        self._sent = card(sent)
+        said = column(self._claims)
+        said.setContentsMargins(0, 4, 0, 4)
+        self._said = card(said, "sunken")
+        self._said.hide()
+        keep = self._next.sizePolicy()
+        keep.setRetainSizeWhenHidden(True)
+        self._next.setSizePolicy(keep)
+        scopes = QHBoxLayout(self._scope_row)
+        scopes.setContentsMargins(0, 0, 0, 0)
+        scopes.setSpacing(18)
+        self._scope_row.setObjectName("consent.scope")
+        self._scope_row.setAccessibleName("remember")
+        remember = label("Remember", muted=True)
+        remember.setWordWrap(False)
+        scopes.addWidget(remember)
+        for scope, text in words.SCOPES.items():
+            radio = QRadioButton(text)
+            radio.setObjectName(f"consent.scope.{scope.value}")
+            radio.setAccessibleName(f"remember: {text.lower()}")
+            radio.setProperty("scope", scope.value)
+            self._scopes.addButton(radio)
+            scopes.addWidget(radio)
+        scopes.addStretch(1)
+        keep = self._scope_row.sizePolicy()
+        keep.setRetainSizeWhenHidden(True)
+        self._scope_row.setSizePolicy(keep)
+        top = row(self._badge, self._heading, spacing=12)
+        who = column(top, self._caller, spacing=4)
+        whole = column(who, self._sent, self._notes_area, self._claims_toggle, self._said, self._scope_row, spacing=8)
+        whole.setStretchFactor(self._sent, 3)
+        whole.setStretchFactor(self._said, 2)
+        self.setLayout(whole)
+
+    def show_question(self, question: Question | Proposal) -> None:
+        """Refill everything from the frozen question; the narrowest scope is chosen."""
+        self._too_long = False
+        risk = question.risk if isinstance(question, Question) else Risk.UNKNOWN
+        self._risky = risk is not Risk.READ
+        self._badge.show_risk(risk, None if isinstance(question, Question) else "change")
+        self._heading.say(*words.heading(question))
+        is_call = isinstance(question, Question)
+        self._arguments_title.setText("Exactly this will be sent" if is_call else "Exactly this will be allowed")
+        self._caller.say(Span(text=words.caller(question.process) if isinstance(question, Question) else ""))
+        self._caller.setVisible(is_call)
+        self.arguments.show_rows(self._rows_or_refusal(question))
+        self._fill_notes(question)
+        self._fill_claims(question)
+        offered = question.scopes if isinstance(question, Question) else (Scope.ONCE,)
+        for radio in self._scopes.buttons():
+            scope = Scope(radio.property("scope"))
+            radio.setVisible(scope in offered)
+            radio.setChecked(scope is Scope.ONCE)
+        self._scope_row.setVisible(is_call)
+        self._seen()
+
+    def _rows_or_refusal(self, question: Question | Proposal) -> tuple[Row, ...]:
+        try:
+            return words.argument_rows(question)
+        except OverflowError:
+            self._too_long = True
+            return (Row(path="", value=_TOO_LONG),)
+
+    def _fill_notes(self, question: Question | Proposal) -> None:
+        clear(self._notes)
+        said = words.notes(question)
+        for title, text in said:
+            sentence = Sentence()
+            sentence.say(Span(text=f"{title}:  ", strong=True), Span(text=text))
+            self._notes.addWidget(sentence)
+        self._notes.addStretch(1)
+        self._notes_area.setVisible(bool(said))
+        self._fit_notes()
+
+    def _fit_notes(self) -> None:
+        width = max(200, self.width() - 14)
+        wanted = 2
+        for index in range(self._notes.count()):
+            item = self._notes.itemAt(index)
+            widget = item.widget() if item is not None else None
+            if isinstance(widget, Sentence):
+                wanted += widget.heightForWidth(width) + 3
+        most = max(54, round(self.height() * _NOTES_SHARE))
+        self._notes_area.setFixedHeight(min(wanted, most))
+
+    def _fill_claims(self, question: Question | Proposal) -> None:
+        claims = words.claim_rows(question.claims) if isinstance(question, Question) else ()
+        self._claims.show_rows(claims)
+        self._claims_toggle.setText(_TEXT_WHOSE)
+        self._claims_toggle.setVisible(bool(claims))
+        self._said.hide()
+
+    def _toggle_claims(self) -> None:
+        opened = not self._said.isVisible()
+        self._said.setVisible(opened)
+        self._claims_toggle.setText(_TEXT_WHOSE_OPEN if opened else _TEXT_WHOSE)
+
+    def _show_next(self) -> None:
+        self.arguments.show_next()
+        self.arguments.setFocus()
+
+    def _seen(self) -> None:
+        lines = self.arguments.hidden_lines
+        text = words.hidden_text(lines, self.arguments.hidden_characters if lines else 0)
+        self._hidden.setText(_TOO_LONG if self.too_long else text)
+        self._next.setVisible(lines > 0)
+        self.changed.emit()
+
+    @property
+    def too_long(self) -> bool:
+        """Whether it cannot be shown at all; then it cannot be allowed either."""
+        return self._too_long or self.arguments.too_long
+
+    @property
+    def may_allow(self) -> bool:
+        """Whether enough was shown: of a risky call everything, of a reading one the beginning."""
+        if self.too_long:
+            return False
+        return self.arguments.all_seen if self._risky else True
+
+    @property
+    def scope(self) -> Scope:
+        """The chosen scope; once where nothing else is chosen."""
+        chosen = self._scopes.checkedButton()
+        return Scope(chosen.property("scope")) if chosen is not None and chosen.isVisible() else Scope.ONCE
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        super().resizeEvent(event)
+        self._fit_notes()
