@@ -1,0 +1,61 @@
+"""The 2026-07-28 era over HTTP: each POST is a whole request, checked against its headers."""
+
+from ztmcp_desktop.domain.denial import Denial
+from ztmcp_desktop.domain.json import JsonObject
+from ztmcp_desktop.domain.offer import Era, ItemKind
+from ztmcp_desktop.gateway import sdk
+from ztmcp_desktop.gateway.answers import send_bytes, send_text
+from ztmcp_desktop.gateway.calls import Arrival, Calls, Framing
+from ztmcp_desktop.gateway.intake import one
+from ztmcp_desktop.gateway.wire import INVALID_REQUEST, Rejection, request_id
+from ztmcp_desktop.ports import Catalogue
+
+
+class ModernDoor:
+    """Serves requests whose `MCP-Protocol-Version` is none of the handshake's. There are no sessions."""
+
+    def __init__(self, calls: Calls, catalogue: Catalogue) -> None:
+        self._calls = calls
+        self._catalogue = catalogue
+
+    async def post(self, arrival: Arrival, message: JsonObject) -> None:
+        """Answer one request, or take one notification.
+
+        Raises:
+            Rejection: header and body differ, the version is unknown, or it is a response.
+        """
+        if "method" not in message:
+            raise Rejection(400, INVALID_REQUEST, "a 2026-07-28 client has nothing to respond to")
+        number = request_id(message)
+        if number is None:
+            await self._notice(arrival, message)
+            return
+        envelope = sdk.read_envelope(message, arrival.headers)
+        self._check_parameters(arrival, message)
+        framing = Framing(era=Era.MODERN, capabilities=envelope.capabilities, log_level=envelope.log_level)
+        await self._calls.serve(arrival, message, number, framing)
+
+    async def refuse_method(self, arrival: Arrival) -> None:
+        """GET and DELETE belong to the sessions that this era does not have."""
+        await send_text(arrival.send, 405, "method not allowed", ((b"allow", b"POST"),))
+
+    async def _notice(self, arrival: Arrival, message: JsonObject) -> None:
+        sdk.require_single_routing_headers(arrival.headers)
+        sdk.require_supported_version(one(arrival.headers, "mcp-protocol-version") or "")
+        if message["method"] != "notifications/cancelled":
+            # Here a client cancels by closing the response; an id that anybody may name cancels nothing.
+            await self._calls.notice(arrival, message)
+        await send_bytes(arrival.send, 202, b"")
+
+    def _check_parameters(self, arrival: Arrival, message: JsonObject) -> None:
+        params = message["params"]
+        arguments = params.get("arguments", {})
+        if message["method"] != "tools/call" or not isinstance(arguments, dict):
+            return
+        try:
+            tool = self._catalogue.offer(arrival.server).find(ItemKind.TOOL, str(params.get("name")))
+        except Denial:
+            # The gate refuses the call for the same reason, and records it.
+            return
+        if tool is not None:
+            sdk.require_param_headers_match(tool.get("inputSchema"), arguments, arrival.headers)
