@@ -84,9 +84,10 @@ def words(question: Question | Proposal) -> str:
         return "\n".join([visible(question.sentence), *facts, "  Allow? [y/N] "])
     sent = visible(canonical(question.params).decode())
     cut = f" … {len(sent) - MAX_SHOWN} characters more" if len(sent) > MAX_SHOWN else ""
+    wish = f"{question.client} asks for {visible(question.subject)} of {question.server}"
     return "\n".join(
         [
-            f"\n{question.risk.value.upper()}  {question.client} asks {question.server} for {visible(question.subject)}",
+            f"\n{question.risk.value.upper()}  {wish}",
             f"  exactly this will be sent: {sent[:MAX_SHOWN]}{cut}",
             *(f"  because: {reason}" for reason in question.because),
             *(f"  {count} of kind {kind} will leave" for kind, count in question.sensitive),
