@@ -21,8 +21,6 @@ SLOW = Path(__file__).with_name("slow_server.py")
 FROZEN = Path(__file__).with_name("frozen_window.py")
 WHAT = 'principal == Client::"tests", action == Action::"call_without_asking", resource in Server::"slow"'
 ALLOW = f"permit ({WHAT});\n"
-    """permit (principal == Client::"tests", action == Action::"call_without_asking", resource in Server::"slow");\n"""
-)
 
 
 def prepare(stage: Stage, settings: str = "", *, allow: bool = False) -> str:
