@@ -7,7 +7,7 @@ import psutil
 import pytest
 
 from tests.journeys.leaky_values import PERSONAL, SECRET
-from tests.journeys.stage import RawClient, Stage, denied, text_of
+from tests.journeys.stage import RawClient, Stage, text_of
 
 pytestmark = [pytest.mark.screen, pytest.mark.timeout(180)]
 LEAKY = Path(__file__).with_name("leaky_server.py")
@@ -40,7 +40,6 @@ def test_secrets_and_personal_values_are_nowhere_on_disk_nor_in_any_process_argu
     assert "<EMAIL_1>" in echoed
     for value in PERSONAL:
         assert value not in person
-    assert denied(raw.call("echo", text=SECRET)) is None
 
     arguments = b"\n".join(part.encode() for process in psutil.process_iter() for part in arguments_of(process))
     stage.stop()
