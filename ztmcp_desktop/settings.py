@@ -15,6 +15,7 @@ class DeskKind(StrEnum):
     """Who answers questions when there is no window."""
 
     NOBODY = "nobody"
+    TERMINAL = "terminal"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
