@@ -7,8 +7,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
-from starlette.types import Receive, Send
-
 from ztmcp_desktop.domain.call import Call, Peer
 from ztmcp_desktop.domain.client import Principal
 from ztmcp_desktop.domain.denial import Code, Denial
@@ -17,7 +15,7 @@ from ztmcp_desktop.domain.names import CallId, ClientName, ServerName, SessionId
 from ztmcp_desktop.domain.offer import Era
 from ztmcp_desktop.gateway import sdk
 from ztmcp_desktop.gateway.answers import Answer, Headers, answered, fault, refused, withdrawn
-from ztmcp_desktop.gateway.exchange import Accepts, Endings, Exchange, Timing
+from ztmcp_desktop.gateway.exchange import Accepts, Endings, Exchange, Timing, Wire
 from ztmcp_desktop.gateway.intake import Pairs
 from ztmcp_desktop.gateway.wire import RequestId
 from ztmcp_desktop.ports import Clock, Gate
@@ -36,8 +34,7 @@ class Arrival:
     headers: Pairs
     accepts: Accepts
     peer: Peer | None
-    receive: Receive
-    send: Send
+    wire: Wire
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,9 +91,7 @@ class Calls:
         began: Callable[[asyncio.Task[Answer]], None] = lambda _: None,
     ) -> Answer | None:
         """Run the request and send its answer; gives the answer, None where it was cancelled or failed."""
-        exchange = Exchange(
-            arrival.receive, arrival.send, accepts=arrival.accepts, timing=self._timing, headers=headers
-        )
+        exchange = Exchange(arrival.wire, accepts=arrival.accepts, timing=self._timing, headers=headers)
         call = Call(
             id=CallId(uuid.uuid4().hex),
             at=self._clock.now(),

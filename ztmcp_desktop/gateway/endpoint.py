@@ -12,7 +12,7 @@ from ztmcp_desktop.domain.names import ClientName, ServerName, SessionId, is_nam
 from ztmcp_desktop.gateway import sdk
 from ztmcp_desktop.gateway.answers import send_bytes, send_rejection, send_text
 from ztmcp_desktop.gateway.calls import Arrival, Calls
-from ztmcp_desktop.gateway.exchange import Timing
+from ztmcp_desktop.gateway.exchange import Timing, wire_of
 from ztmcp_desktop.gateway.host_filter import HostFilter
 from ztmcp_desktop.gateway.intake import (
     Pairs,
@@ -103,8 +103,7 @@ class Endpoint:
                 headers=headers,
                 accepts=accepts(headers),
                 peer=peer_of(scope["client"]),
-                receive=receive,
-                send=send,
+                wire=wire_of(scope, receive, send),
             )
             if scope["method"] == "POST":
                 require_json(headers)

@@ -7,12 +7,15 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from starlette.types import Receive, Send
+from starlette.types import Receive, Scope, Send
 
 from ztmcp_desktop.domain.denial import Denial
 from ztmcp_desktop.domain.json import JsonObject
 from ztmcp_desktop.gateway.answers import Answer, Headers, send_json
 from ztmcp_desktop.gateway.wire import dump
+
+ABORT = "ztmcp.abort"
+"""Key in the ASGI scope's `extensions`; its `connection` drops the connection with all that is unsent."""
 
 MAX_OUTBOX = 256
 CANCEL_S = 5.0
@@ -51,14 +54,38 @@ class Endings:
     sign_of_life: Callable[[int], JsonObject | None]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wire:
+    """One HTTP exchange of the server below: reading, writing, and giving up."""
+
+    receive: Receive
+    send: Send
+    abort: Callable[[], None]
+
+    async def gone(self) -> None:
+        """Return when the client has gone away; the body must have been read."""
+        while (await self.receive())["type"] != "http.disconnect":
+            pass
+
+    async def give_up(self) -> None:
+        """Drop a client that does not read: an orderly close would wait for it for ever."""
+        self.abort()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(CANCEL_S):
+                await self.gone()
+
+
+def wire_of(scope: Scope, receive: Receive, send: Send) -> Wire:
+    """The wire of an ASGI request; a server that cannot drop connections has nothing to be called."""
+    dropper = (scope.get("extensions") or {}).get(ABORT, {})
+    return Wire(receive=receive, send=send, abort=dropper.get("connection", lambda: None))
+
+
 class Exchange:
     """The response side of one request. Messages are pushed in order, all before the answer."""
 
-    def __init__(
-        self, receive: Receive, send: Send, *, accepts: Accepts, timing: Timing, headers: Headers = ()
-    ) -> None:
-        self._receive = receive
-        self._send = send
+    def __init__(self, wire: Wire, *, accepts: Accepts, timing: Timing, headers: Headers = ()) -> None:
+        self._wire = wire
         self._accepts = accepts
         self._headers = headers
         self._timing = timing
@@ -98,6 +125,7 @@ class Exchange:
                 await self._finish(_outcome(work, endings), endings)
         except TimeoutError:
             _log.info("a client stopped reading its answer")
+            await self._wire.give_up()
         finally:
             self._over = True
             self._room.set()
@@ -113,8 +141,7 @@ class Exchange:
         self._wake.set()
 
     async def _watch(self) -> None:
-        while (await self._receive())["type"] != "http.disconnect":
-            pass
+        await self._wire.gone()
         self._gone = True
         self._wake.set()
         self._room.set()
@@ -158,28 +185,27 @@ class Exchange:
             body = dump(answer.message)
         async with asyncio.timeout(self._timing.stall_s):
             if self._streaming:
-                await self._send({"type": "http.response.body", "body": _framed(body), "more_body": False})
+                await self._wire.send({"type": "http.response.body", "body": _framed(body), "more_body": False})
             else:
-                await send_json(self._send, answer.status, body, self._headers)
+                await send_json(self._wire.send, answer.status, body, self._headers)
 
     async def _write(self, frame: bytes) -> None:
         await self._begin()
         async with asyncio.timeout(self._timing.stall_s):
-            await self._send({"type": "http.response.body", "body": frame, "more_body": True})
+            await self._wire.send({"type": "http.response.body", "body": frame, "more_body": True})
 
     async def _begin(self) -> None:
         if not self._streaming:
             self._streaming = True
             headers = [*STREAM_HEADERS, *self._headers]
-            await self._send({"type": "http.response.start", "status": 200, "headers": headers})
+            await self._wire.send({"type": "http.response.start", "status": 200, "headers": headers})
 
 
 class Standing:
     """The stream that a legacy client opens with GET: what is not an answer to anything, and signs of life."""
 
-    def __init__(self, receive: Receive, send: Send, timing: Timing) -> None:
-        self._receive = receive
-        self._send = send
+    def __init__(self, wire: Wire, timing: Timing) -> None:
+        self._wire = wire
         self._timing = timing
         self._inbox: asyncio.Queue[JsonObject | None] = asyncio.Queue(MAX_OUTBOX)
 
@@ -198,15 +224,16 @@ class Standing:
         """Serve until the client goes, stalls, or the stream is closed."""
         watcher = asyncio.create_task(self._watch())
         try:
-            await self._send({"type": "http.response.start", "status": 200, "headers": list(STREAM_HEADERS)})
+            await self._wire.send({"type": "http.response.start", "status": 200, "headers": list(STREAM_HEADERS)})
             frame: bytes | None = PING
             while frame is not None and not watcher.done():
                 async with asyncio.timeout(self._timing.stall_s):
-                    await self._send({"type": "http.response.body", "body": frame, "more_body": True})
+                    await self._wire.send({"type": "http.response.body", "body": frame, "more_body": True})
                 frame = await self._next()
-            await self._send({"type": "http.response.body", "body": b"", "more_body": False})
+            await self._wire.send({"type": "http.response.body", "body": b"", "more_body": False})
         except TimeoutError:
             _log.info("a client stopped reading its stream")
+            await self._wire.give_up()
         finally:
             watcher.cancel()
 
@@ -219,8 +246,7 @@ class Standing:
         return None if message is None else _event(message)
 
     async def _watch(self) -> None:
-        while (await self._receive())["type"] != "http.disconnect":
-            pass
+        await self._wire.gone()
         self.close()
 
 

@@ -12,6 +12,7 @@ from starlette.types import ASGIApp
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from ztmcp_desktop.domain.denial import Code, Denial, Retry
+from ztmcp_desktop.gateway.exchange import ABORT
 from ztmcp_desktop.gateway.host_filter import ABSOLUTE_TARGET
 
 MAX_CONNECTIONS = 512
@@ -172,9 +173,10 @@ class _Connection(HttpToolsProtocol):
         size = sum(len(name) + len(value) for name, value in self.headers)
         if len(self.headers) > MAX_HEADERS or size > MAX_HEADER_BYTES:
             raise ValueError("the headers are too large")
+        self.scope["extensions"] = {ABORT: {"connection": self.transport.abort}}
         if not self.url.startswith(b"/"):
             # uvicorn drops the host of an absolute target; the filter must see that there was one.
-            self.scope["extensions"] = {ABSOLUTE_TARGET: {"form": "absolute"}}
+            self.scope["extensions"][ABSOLUTE_TARGET] = {"form": "absolute"}
             self.url = b"/"
         super().on_headers_complete()
 

@@ -32,7 +32,7 @@ class LegacyDoor:
         """
         if "method" not in message:
             self._find(arrival).resolve(message)
-            await send_bytes(arrival.send, 202, b"")
+            await send_bytes(arrival.wire.send, 202, b"")
             return
         sdk.require_routing_headers_match(message, arrival.headers)
         number = request_id(message)
@@ -63,7 +63,7 @@ class LegacyDoor:
             raise Rejection(406, INVALID_REQUEST, "the client does not accept text/event-stream")
         if session.standing is not None:
             raise Rejection(409, INVALID_REQUEST, "this session has an open stream already")
-        session.standing = Standing(arrival.receive, arrival.send, self._timing)
+        session.standing = Standing(arrival.wire, self._timing)
         try:
             await session.standing.run()
         finally:
@@ -72,7 +72,7 @@ class LegacyDoor:
     async def delete(self, arrival: Arrival) -> None:
         """End the session."""
         self._sessions.end(self._find(arrival))
-        await send_bytes(arrival.send, 200, b"")
+        await send_bytes(arrival.wire.send, 200, b"")
 
     async def _initialize(self, arrival: Arrival, message: JsonObject, number: RequestId) -> None:
         if one(arrival.headers, _SESSION_HEADER) is not None:
@@ -101,7 +101,7 @@ class LegacyDoor:
             session.cancel(message.get("params", {}).get("requestId"))
         else:
             await self._calls.notice(arrival, message)
-        await send_bytes(arrival.send, 202, b"")
+        await send_bytes(arrival.wire.send, 202, b"")
 
     def _find(self, arrival: Arrival) -> LegacySession:
         return self._sessions.find(one(arrival.headers, _SESSION_HEADER), arrival.principal, arrival.server)

@@ -37,7 +37,7 @@ class ModernDoor:
 
     async def refuse_method(self, arrival: Arrival) -> None:
         """GET and DELETE belong to the sessions that this era does not have."""
-        await send_text(arrival.send, 405, "method not allowed", ((b"allow", b"POST"),))
+        await send_text(arrival.wire.send, 405, "method not allowed", ((b"allow", b"POST"),))
 
     async def _notice(self, arrival: Arrival, message: JsonObject) -> None:
         sdk.require_single_routing_headers(arrival.headers)
@@ -45,7 +45,7 @@ class ModernDoor:
         if message["method"] != "notifications/cancelled":
             # Here a client cancels by closing the response; an id that anybody may name cancels nothing.
             await self._calls.notice(arrival, message)
-        await send_bytes(arrival.send, 202, b"")
+        await send_bytes(arrival.wire.send, 202, b"")
 
     def _check_parameters(self, arrival: Arrival, message: JsonObject) -> None:
         params = message["params"]
