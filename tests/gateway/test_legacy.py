@@ -398,3 +398,18 @@ async def test_a_notification_goes_to_the_gate(front: Front) -> None:
 
     assert (await front.post(message, Mcp_Session_Id=session)).status == 202
     assert front.gate.noticed == ["notifications/roots/list_changed"]
+
+
+async def test_an_open_stream_ends_soon_after_its_token_expires(front: Front) -> None:
+    session = await front.initialize()
+    reader, writer = await asyncio.open_connection("127.0.0.1", front.port)
+    writer.write(request(b"", front.headers(Mcp_Session_Id=session), method="GET"))
+    assert (await read_head(reader)).status == 200
+    front.clients.confirm(front.gate.seen[0].principal, front.gate.seen[0].server)
+
+    # The session itself is young enough; only the token is not.
+    front.endpoint._sessions._idle_s = 1e9
+    await front.clock.advance(3601)
+
+    await asyncio.wait_for(reader.readuntil(b"0\r\n\r\n"), 5)
+    writer.close()

@@ -25,7 +25,7 @@ from ztmcp_desktop.gateway.intake import (
     require_json,
 )
 from ztmcp_desktop.gateway.legacy import LegacyDoor
-from ztmcp_desktop.gateway.legacy_sessions import LegacySessions
+from ztmcp_desktop.gateway.legacy_sessions import LegacySession, LegacySessions
 from ztmcp_desktop.gateway.modern import ModernDoor
 from ztmcp_desktop.gateway.wire import INVALID_REQUEST, Rejection, RequestId, parse, request_id, require_shape
 from ztmcp_desktop.ports import Catalogue, ClientBook, Clock, Gate, Ledger
@@ -153,6 +153,14 @@ class Endpoint:
         while True:
             await self._clock.sleep(SWEEP_S)
             self._sessions.sweep()
+            for session in self._sessions.all():
+                self._end_if_expired(session)
+
+    def _end_if_expired(self, session: LegacySession) -> None:
+        try:
+            self._clients.confirm(session.owner, session.server)
+        except Denial:
+            self._sessions.end(session)
 
 
 async def _health(scope: Scope, send: Send) -> None:

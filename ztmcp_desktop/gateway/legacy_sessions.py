@@ -102,6 +102,10 @@ class LegacySessions:
     def __len__(self) -> int:
         return len(self._live)
 
+    def all(self) -> tuple[LegacySession, ...]:
+        """Every live session."""
+        return tuple(self._live.values())
+
     def make(self, owner: Principal, server: ServerName, capabilities: JsonObject) -> LegacySession:
         """A session that is not yet live."""
         return LegacySession(owner, server, capabilities, self._clock.monotonic())
