@@ -113,3 +113,20 @@ def http_status(rpc_code: int) -> int:
     from mcp.shared.inbound import ERROR_CODE_HTTP_STATUS
 
     return ERROR_CODE_HTTP_STATUS.get(rpc_code, 200)
+
+
+# ---- Upstreams: the headers of a request that we send, made from its body (2026-07-28, streamable HTTP) ----
+
+
+def routing_headers(method: str, params: JsonObject, input_schema: Json) -> dict[str, str]:
+    """`Mcp-Method`, `Mcp-Name`, and `Mcp-Param-*` as the tool's `input_schema` wants them, values encoded."""
+    from mcp.shared.inbound import NAME_BEARING_METHODS, encode_header_value, mcp_param_headers, x_mcp_header_map
+
+    headers = {"Mcp-Method": encode_header_value(method)}
+    name = params.get(NAME_BEARING_METHODS.get(method, ""))
+    if isinstance(name, str):
+        headers["Mcp-Name"] = encode_header_value(name)
+    arguments = params.get("arguments")
+    if method == "tools/call" and isinstance(input_schema, dict) and isinstance(arguments, dict):
+        headers |= mcp_param_headers(x_mcp_header_map(input_schema), arguments)
+    return headers

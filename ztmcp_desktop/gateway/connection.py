@@ -1,0 +1,263 @@
+"""One conversation with one server: ids and tokens of our own, order kept, everything bounded."""
+
+import asyncio
+import logging
+from collections.abc import Awaitable
+from typing import Protocol
+
+from ztmcp_desktop.domain.call import Call, Reply
+from ztmcp_desktop.domain.denial import Code, Denial, Retry
+from ztmcp_desktop.domain.json import Json, JsonObject
+from ztmcp_desktop.gateway.flight import Flight, own_token, paused, reply_of
+from ztmcp_desktop.gateway.jsonrpc import INTERNAL_ERROR, Rubbish, Sort, error, notification, request, sort_of
+from ztmcp_desktop.gateway.link import Link, Noise, Route
+
+MAX_IN_FLIGHT = 64
+MAX_QUEUED = 1000
+MAX_SERVER_REQUESTS = 16
+MAX_UNASKED = 5000
+UNASKED_WINDOW_S = 10.0
+
+_log = logging.getLogger(__name__)
+
+
+class Host(Protocol):
+    """What a conversation needs of whoever holds it."""
+
+    async def asked(self, method: str, params: JsonObject, call: Call | None) -> Reply:
+        """Answer a server's request; `call` is the one that it belongs to."""
+
+    def told(self, method: str) -> None:
+        """A notification that is about the connection itself (a list changed)."""
+
+    def dropped(self, kind: Noise, count: int) -> None:
+        """Noise; `count` is how often of this kind so far."""
+
+
+class Connection:
+    """Requests to one server with their answers. It fails its own requests and nothing else."""
+
+    def __init__(self, link: Link, host: Host) -> None:
+        self._link = link
+        self._host = host
+        self._flights: dict[str, Flight] = {}
+        self._next = 0
+        self._asked: set[asyncio.Task[None]] = set()
+        self._noise: dict[Noise, int] = {}
+        self._unasked = 0
+        self._window_from = 0.0
+        self._why_closed: Denial | None = None
+        self.ended = asyncio.Event()
+
+    @property
+    def open(self) -> bool:
+        """Whether requests may still be made."""
+        return self._why_closed is None
+
+    @property
+    def noises(self) -> dict[str, int]:
+        """What was dropped, by kind."""
+        return {kind.value: count for kind, count in self._noise.items()}
+
+    async def start(self) -> None:
+        """Begin to listen."""
+        await self._link.start(self)
+
+    def agreed(self, version: str) -> None:
+        """The version that the handshake led to."""
+        self._link.agreed(version)
+
+    async def close(self, why: Denial) -> None:
+        """End it; what is in flight fails with `why`."""
+        self.closed(why)
+        for task in self._asked:
+            task.cancel()
+        await self._link.close()
+
+    async def ask(self, method: str, params: JsonObject | None, route: Route) -> tuple[Reply, int]:
+        """A request of our own (handshake, lists): its reply and size in bytes. The caller limits the time."""
+        flight = self._begin(None, route)
+        try:
+            await self._link.send(request(flight.id, method, params), route)
+            return await self._answer(flight), flight.size_bytes
+        except asyncio.CancelledError:
+            await self._link.abandon(flight.id, route)
+            raise
+        finally:
+            self._flights.pop(flight.id, None)
+
+    async def tell(self, method: str, params: JsonObject | None, route: Route) -> None:
+        """A notification of ours or of the client."""
+        self._refuse_if_closed()
+        await self._link.send(notification(method, params), route)
+
+    async def forward(self, call: Call, params: JsonObject, route: Route, limit_s: float) -> Reply:
+        """A client's request. What the server says meanwhile reaches `call.channel` in order, before the reply.
+
+        The time in which the server waits for the person or the client is not counted.
+
+        Raises:
+            Denial: `too-slow`, or whatever ended the connection.
+        """
+        flight = self._begin(call, route)
+        try:
+            async with asyncio.timeout(limit_s) as flight.deadline:
+                await self._link.send(request(flight.id, call.method, own_token(params, flight)), route)
+                return await self._answer(flight)
+        except TimeoutError:
+            await self._link.abandon(flight.id, route)
+            raise Denial(
+                Code.TOO_SLOW, f"the server did not answer within {limit_s:g} s and was told to stop", Retry.LATER
+            ) from None
+        except asyncio.CancelledError:
+            await self._link.abandon(flight.id, route)
+            raise
+        finally:
+            self._flights.pop(flight.id, None)
+
+    def _begin(self, call: Call | None, route: Route) -> Flight:
+        self._refuse_if_closed()
+        if len(self._flights) >= MAX_IN_FLIGHT:
+            raise Denial(Code.SERVER_UNAVAILABLE, f"{MAX_IN_FLIGHT} requests wait for this server already", Retry.LATER)
+        self._next += 1
+        # One place is kept free for the answer.
+        flight = Flight(id=f"gw-{self._next}", route=route, call=call, inbox=asyncio.Queue(MAX_QUEUED + 1))
+        self._flights[flight.id] = flight
+        return flight
+
+    def _refuse_if_closed(self) -> None:
+        if self._why_closed is not None:
+            raise self._why_closed
+
+    async def _answer(self, flight: Flight) -> Reply:
+        while True:
+            match await flight.inbox.get():
+                case Reply() as reply:
+                    return reply
+                case Denial() as why:
+                    raise why
+                case (method, params) if flight.call is not None:
+                    await flight.call.channel.notify(method, params)
+                case _:
+                    continue
+
+    # What the server says.
+
+    def receive(self, message: JsonObject, size_bytes: int, related: str | None) -> None:
+        if not self.open:
+            return
+        try:
+            sort = sort_of(message)
+        except Rubbish:
+            self.noise(Noise.NOT_A_MESSAGE)
+            return
+        match sort:
+            case Sort.ANSWER:
+                self._answered(message, size_bytes)
+            case Sort.NOTIFICATION:
+                self._told(message["method"], message.get("params"), related)
+            case Sort.REQUEST:
+                self._requested(message, related)
+
+    def _answered(self, message: JsonObject, size_bytes: int) -> None:
+        flight = self._flights.pop(message["id"], None) if isinstance(message["id"], str) else None
+        if flight is None:
+            self.noise(Noise.UNKNOWN_ANSWER)
+            return
+        flight.size_bytes = size_bytes
+        flight.inbox.put_nowait(reply_of(message))
+
+    def _told(self, method: str, params: JsonObject | None, related: str | None) -> None:
+        self._count_unasked()
+        if method.endswith("/list_changed"):
+            self._host.told(method)
+            return
+        flight = self._flights.get(related) if related else None
+        if method == "notifications/progress":
+            token = (params or {}).get("progressToken")
+            flight = self._flights.get(token) if isinstance(token, str) else None
+            if flight is None or flight.token is None:
+                self.noise(Noise.UNKNOWN_PROGRESS)
+                return
+            params = {**(params or {}), "progressToken": flight.token}
+        elif flight is None:
+            flight = self._newest()
+        if flight is None or flight.call is None or method == "notifications/cancelled":
+            self.noise(Noise.NOBODY_LISTENS)
+        elif flight.inbox.qsize() >= MAX_QUEUED:
+            self._end_for_flooding()
+        else:
+            flight.inbox.put_nowait((method, params))
+
+    def _newest(self) -> Flight | None:
+        return next((flight for flight in reversed(self._flights.values()) if flight.call is not None), None)
+
+    def _requested(self, message: JsonObject, related: str | None) -> None:
+        self._count_unasked()
+        flight = (self._flights.get(related) if related else None) or self._newest()
+        if len(self._asked) >= MAX_SERVER_REQUESTS:
+            self.noise(Noise.NOT_ALLOWED_HERE)
+            return
+        self._spawn(self._ask_host(message, flight))
+
+    def _spawn(self, work: Awaitable[None]) -> None:
+        task = asyncio.ensure_future(_guarded(work))
+        self._asked.add(task)
+        task.add_done_callback(self._asked.discard)
+
+    async def _ask_host(self, message: JsonObject, flight: Flight | None) -> None:
+        with paused(flight):
+            try:
+                reply = await self._host.asked(
+                    message["method"], message.get("params", {}), flight.call if flight else None
+                )
+            except Denial as denial:
+                reply = Reply(body=error(INTERNAL_ERROR, denial.reason), is_error=True)
+        await self._respond(message["id"], reply)
+
+    async def _respond(self, their_id: Json, reply: Reply) -> None:
+        part = {"error": reply.body} if reply.is_error else {"result": reply.body}
+        await self._link.send({"jsonrpc": "2.0", "id": their_id, **part}, self._last_route())
+
+    def _last_route(self) -> Route:
+        newest = self._newest()
+        return newest.route if newest else Route()
+
+    # What goes wrong.
+
+    def noise(self, kind: Noise) -> None:
+        self._noise[kind] = self._noise.get(kind, 0) + 1
+        self._host.dropped(kind, self._noise[kind])
+        self._count_unasked()
+
+    def _count_unasked(self) -> None:
+        now = asyncio.get_running_loop().time()
+        if now - self._window_from > UNASKED_WINDOW_S:
+            self._window_from, self._unasked = now, 0
+        self._unasked += 1
+        if self._unasked > MAX_UNASKED:
+            self._end_for_flooding()
+
+    def _end_for_flooding(self) -> None:
+        self.closed(Denial(Code.SERVER_UNAVAILABLE, "the server sent far more than it was asked for", Retry.LATER))
+
+    def fail(self, request_id: str, why: Denial) -> None:
+        flight = self._flights.pop(request_id, None)
+        if flight is not None:
+            flight.inbox.put_nowait(why)
+
+    def closed(self, why: Denial) -> None:
+        if self._why_closed is None:
+            self._why_closed = why
+        for request_id in list(self._flights):
+            self.fail(request_id, self._why_closed)
+        self.ended.set()
+
+
+async def _guarded(work: Awaitable[None]) -> None:
+    try:
+        await work
+    except Denial:
+        _log.debug("a server was gone before it had its answer")
+    except Exception:  # noqa: BLE001 - the root of a task: one server's request must not reach the others
+        _log.error("a server's request could not be answered")

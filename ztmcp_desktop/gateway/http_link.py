@@ -1,0 +1,273 @@
+"""Messages over Streamable HTTP to a remote server, in both eras."""
+
+import asyncio
+import logging
+import re
+from collections.abc import AsyncIterator, Mapping
+
+from ztmcp_desktop.domain.denial import Code, Denial, Retry
+from ztmcp_desktop.domain.json import JsonObject
+from ztmcp_desktop.domain.offer import Era
+from ztmcp_desktop.gateway import sdk
+from ztmcp_desktop.gateway.http_client import HttpAnswer, HttpClient, unreachable
+from ztmcp_desktop.gateway.jsonrpc import Rubbish, decode, encode, notification
+from ztmcp_desktop.gateway.link import Inbox, Noise, Route
+
+STREAM_FACTOR = 4
+CLOSE_S = 2.0
+TELL_S = 10.0
+MAX_SESSION_CHARS = 256
+MAX_HEADER_CHARS = 8192
+_VISIBLE = re.compile(r"[\x21-\x7e]+")
+_LINE_END = re.compile(rb"\r\n|\n|\r")
+_FIELD = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,128}")
+_OURS = frozenset(
+    {"host", "content-length", "content-type", "content-encoding", "accept", "accept-encoding", "connection"}
+    | {"transfer-encoding", "upgrade", "te", "trailer", "cookie", "expect", "proxy-authorization", "user-agent"}
+)
+
+_log = logging.getLogger(__name__)
+
+
+class HttpLink:
+    """A transport over HTTP POSTs (MCP, streamable HTTP). Each request has its own answer, so one that fails is alone.
+
+    Headers are made from the body that is sent; those of `Route` (secrets among them) go to `url`'s origin only.
+    """
+
+    def __init__(self, client: HttpClient, url: str, era: Era, result_bytes: int) -> None:
+        self._client = client
+        self._url = url
+        self._era = era
+        self._result_bytes = result_bytes
+        self._inbox: Inbox | None = None
+        self._version = ""
+        self._session = ""
+        self._last_headers: Mapping[str, str] = {}
+        self._posts: dict[str, asyncio.Task[None]] = {}
+        self._told: set[asyncio.Task[None]] = set()
+
+    async def start(self, inbox: Inbox) -> None:
+        self._inbox = inbox
+
+    def agreed(self, version: str) -> None:
+        self._version = version
+
+    async def send(self, message: JsonObject, route: Route) -> None:
+        if self._inbox is None:
+            raise unreachable()
+        self._last_headers = route.headers
+        headers = self._headers(message, route)
+        try:
+            body = encode(message)
+        except ValueError as error:
+            raise Denial(Code.SCHEMA_MISMATCH, "the request holds text that is no Unicode") from error
+        if "method" in message and "id" in message:
+            request_id = str(message["id"])
+            task = asyncio.create_task(self._exchange(request_id, headers, body, self._inbox))
+            self._posts[request_id] = task
+            task.add_done_callback(lambda _: self._posts.pop(request_id, None))
+        else:
+            try:
+                await asyncio.wait_for(self._tell(headers, body), TELL_S)
+            except TimeoutError as error:
+                raise unreachable() from error
+
+    async def abandon(self, request_id: str, route: Route) -> None:
+        # In the modern era closing the stream is the cancellation; before, a notification is.
+        if task := self._posts.pop(request_id, None):
+            task.cancel()
+        if self._era is Era.LEGACY:
+            message = notification("notifications/cancelled", {"requestId": request_id})
+            told = asyncio.create_task(self._tell_quietly(self._headers(message, route), encode(message)))
+            self._told.add(told)
+            told.add_done_callback(self._told.discard)
+
+    async def close(self) -> None:
+        tasks = [*self._posts.values()]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        if self._told:
+            await asyncio.wait(self._told, timeout=CLOSE_S)
+        if self._session:
+            headers = self._base_headers(Route(headers=self._last_headers))
+            self._session = ""
+            try:
+                async with asyncio.timeout(CLOSE_S), self._client.request("DELETE", self._url, headers, None):
+                    pass
+            except (Denial, TimeoutError):
+                _log.debug("a remote server was gone before its session was ended")
+
+    # Requests.
+
+    def _base_headers(self, route: Route) -> dict[str, str]:
+        headers = {name: value for name, value in route.headers.items() if _may_set(name, value)}
+        headers["Accept"] = "application/json, text/event-stream"
+        headers["Content-Type"] = "application/json"
+        if version := self._version or (Era.MODERN.value if self._era is Era.MODERN else ""):
+            headers["MCP-Protocol-Version"] = version
+        if self._session:
+            headers["Mcp-Session-Id"] = self._session
+        return headers
+
+    def _headers(self, message: JsonObject, route: Route) -> dict[str, str]:
+        headers = self._base_headers(route)
+        method = message.get("method")
+        if self._era is Era.MODERN and isinstance(method, str):
+            headers |= sdk.routing_headers(method, message.get("params") or {}, route.input_schema)
+        if sum(len(name) + len(value) for name, value in headers.items()) > MAX_HEADER_CHARS:
+            raise Denial(Code.TOO_LARGE, "what this server wants in headers does not fit there")
+        return headers
+
+    async def _exchange(self, request_id: str, headers: dict[str, str], body: bytes, inbox: Inbox) -> None:
+        try:
+            async with self._client.request("POST", self._url, headers, body) as answer:
+                await self._read(answer, request_id, inbox)
+            inbox.fail(request_id, Denial(Code.SERVER_UNAVAILABLE, "the server ended its answer early", Retry.LATER))
+        except Denial as denial:
+            inbox.fail(request_id, denial)
+        except asyncio.CancelledError:
+            inbox.fail(request_id, unreachable())
+            raise
+        except Exception:  # noqa: BLE001 - the root of a task: one server must not reach the others
+            _log.error("talking to a remote server failed")
+            inbox.fail(request_id, unreachable())
+
+    async def _read(self, answer: HttpAnswer, request_id: str, inbox: Inbox) -> None:
+        kind = answer.header("Content-Type").partition(";")[0].strip().lower()
+        if answer.status != 200 and kind != "application/json":  # noqa: PLR2004
+            raise self._failure(answer.status, inbox)
+        if kind == "text/event-stream":
+            self._keep_session(answer)
+            async for event in events(answer.chunks(), self._result_bytes):
+                self._deliver(event, request_id, inbox)
+            return
+        if kind != "application/json":
+            raise Denial(Code.SERVER_UNAVAILABLE, "the server's answer is neither JSON nor an event stream")
+        body = await whole(answer.chunks(), self._result_bytes)
+        if answer.status != 200:  # noqa: PLR2004
+            self._deliver_failure(body, answer.status, request_id, inbox)
+            return
+        self._keep_session(answer)
+        self._deliver(body, request_id, inbox)
+
+    def _keep_session(self, answer: HttpAnswer) -> None:
+        given = answer.header("Mcp-Session-Id")
+        if self._era is Era.LEGACY and not self._session and given:
+            if len(given) > MAX_SESSION_CHARS or not _VISIBLE.fullmatch(given):
+                raise Denial(Code.SERVER_UNAVAILABLE, "the server's session id is none")
+            self._session = given
+
+    def _deliver_failure(self, body: bytes, status: int, request_id: str, inbox: Inbox) -> None:
+        try:
+            message = decode(body)
+        except Rubbish:
+            message = {}
+        # Only an error to this very request counts; a server that could not read the id answers null.
+        if not isinstance(message.get("error"), dict) or message.get("id") not in (request_id, None):
+            raise self._failure(status, inbox)
+        if status == 404 and self._session:  # noqa: PLR2004
+            raise self._failure(status, inbox)
+        inbox.receive({**message, "id": request_id}, len(body), request_id)
+
+    def _deliver(self, text: bytes, request_id: str, inbox: Inbox) -> None:
+        try:
+            message = decode(text)
+        except Rubbish:
+            inbox.noise(Noise.NOT_A_MESSAGE)
+            return
+        answers = "method" not in message
+        if answers and message.get("id") != request_id:
+            inbox.noise(Noise.UNKNOWN_ANSWER)
+        elif not answers and "id" in message and self._era is Era.MODERN:
+            inbox.noise(Noise.NOT_ALLOWED_HERE)
+        else:
+            inbox.receive(message, len(text), request_id)
+
+    def _failure(self, status: int, inbox: Inbox) -> Denial:
+        match status:
+            case 401 | 403:
+                return Denial(Code.SERVER_UNAVAILABLE, "the server does not accept the credentials that it was given")
+            case 404 if self._session:
+                why = Denial(Code.SERVER_UNAVAILABLE, "the server has ended the session", Retry.LATER)
+                inbox.closed(why)
+                return why
+            case 429 | 502 | 503 | 504:
+                return Denial(Code.SERVER_UNAVAILABLE, f"the server is busy (HTTP {status})", Retry.LATER)
+            case _:
+                return Denial(Code.SERVER_UNAVAILABLE, f"the server refuses the request (HTTP {status})")
+
+    # Notifications and answers of ours.
+
+    async def _tell(self, headers: dict[str, str], body: bytes) -> None:
+        async with self._client.request("POST", self._url, headers, body):
+            pass
+
+    async def _tell_quietly(self, headers: dict[str, str], body: bytes) -> None:
+        try:
+            await asyncio.wait_for(self._tell(headers, body), CLOSE_S)
+        except (Denial, TimeoutError):
+            _log.debug("a remote server was gone before it was told")
+
+
+def _may_set(name: str, value: str) -> bool:
+    lowered = name.lower()
+    return (
+        _FIELD.fullmatch(name) is not None
+        and lowered not in _OURS
+        and not lowered.startswith("mcp-")
+        and not any(character in value for character in "\r\n\0")
+    )
+
+
+async def whole(untrusted: AsyncIterator[bytes], limit_bytes: int) -> bytes:
+    """The body.
+
+    Raises:
+        Denial: it is larger than `limit_bytes` (`too-large`).
+    """
+    body = bytearray()
+    async for chunk in untrusted:
+        body += chunk
+        if len(body) > limit_bytes:
+            raise too_large(limit_bytes)
+    return bytes(body)
+
+
+async def events(untrusted: AsyncIterator[bytes], limit_bytes: int) -> AsyncIterator[bytes]:
+    """The data of each server-sent event (WHATWG HTML, 9.2), of type `message` only.
+
+    Raises:
+        Denial: an event is larger than `limit_bytes`, or all of them than four times that (`too-large`).
+    """
+    line, data, kind, total, after_return = bytearray(), bytearray(), b"", 0, False
+    async for chunk in untrusted:
+        total += len(chunk)
+        if after_return and chunk.startswith(b"\n"):
+            chunk = chunk[1:]  # noqa: PLW2901 - the second half of a line's end
+        after_return = chunk.endswith(b"\r") or (after_return and not chunk)
+        *ended, rest = _LINE_END.split(chunk)
+        for part in ended:
+            line += part
+            if not line:
+                if data and kind in (b"", b"message"):
+                    yield bytes(data[:-1])
+                data, kind = bytearray(), b""
+            else:
+                name, _, value = bytes(line).partition(b":")
+                value = value.removeprefix(b" ")
+                if name == b"data":
+                    data += value + b"\n"
+                elif name == b"event":
+                    kind = value
+            line = bytearray()
+        line += rest
+        if max(len(line) + len(data), total // STREAM_FACTOR) > limit_bytes:
+            raise too_large(limit_bytes)
+        await asyncio.sleep(0)
+
+
+def too_large(limit_bytes: int) -> Denial:
+    """The refusal of an answer beyond the server's limit."""
+    return Denial(Code.TOO_LARGE, f"the server's answer is larger than {limit_bytes} bytes")

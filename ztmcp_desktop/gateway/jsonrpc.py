@@ -1,0 +1,115 @@
+"""JSON-RPC 2.0 messages as plain dictionaries: decoding what a server wrote, encoding what we write."""
+
+import json
+import re
+from enum import Enum, auto
+
+import orjson
+
+from ztmcp_desktop.domain.json import Json, JsonObject
+
+MAX_DEPTH = 128
+METHOD_NOT_FOUND = -32601
+INTERNAL_ERROR = -32603
+UNSUPPORTED_VERSION = -32022
+
+# orjson turns integers beyond 64 bits into floats, so a line with that many digits takes the slower way.
+_MANY_DIGITS = re.compile(rb"\d{19}")
+
+
+class Rubbish(ValueError):  # noqa: N818 - what a server wrote is rubbish or a message
+    """What a server wrote is no JSON-RPC message."""
+
+
+class Sort(Enum):
+    """The three sorts of messages."""
+
+    REQUEST = auto()
+    NOTIFICATION = auto()
+    ANSWER = auto()
+
+
+def decode(untrusted: bytes | bytearray) -> JsonObject:
+    """The one JSON object in `untrusted`, integers of any size kept.
+
+    Raises:
+        Rubbish: it is none, is nested deeper than `MAX_DEPTH`, or could not be written again.
+    """
+    try:
+        value = orjson.loads(untrusted) if not _MANY_DIGITS.search(untrusted) else _decode_slowly(bytes(untrusted))
+    except (ValueError, RecursionError) as error:
+        raise Rubbish("not JSON") from error
+    if not isinstance(value, dict):
+        raise Rubbish("not an object")
+    if untrusted.count(b"[") + untrusted.count(b"{") > MAX_DEPTH and deeper_than(value, MAX_DEPTH):
+        raise Rubbish("nested too deeply")
+    return value
+
+
+def _decode_slowly(text: bytes) -> Json:
+    value = json.loads(text.decode("utf-8"))
+    # Infinity, NaN and lone surrogates are read by the standard library but are no JSON that others could read.
+    json.dumps(value, allow_nan=False, ensure_ascii=False).encode("utf-8")
+    return value
+
+
+def encode(message: JsonObject) -> bytes:
+    """`message` as UTF-8 on one line, without the line's end.
+
+    Raises:
+        ValueError: it holds what is no JSON (NaN, a lone surrogate).
+    """
+    try:
+        return orjson.dumps(message)
+    except TypeError:  # integers beyond 64 bits
+        return json.dumps(message, allow_nan=False, ensure_ascii=False, separators=(",", ":")).encode("utf-8")
+
+
+def deeper_than(value: Json, limit: int) -> bool:
+    """Whether `value` is nested more than `limit` deep."""
+    level = [value]
+    for _ in range(limit + 1):
+        level = [
+            child
+            for item in level
+            if isinstance(item, dict | list)
+            for child in (item.values() if isinstance(item, dict) else item)
+        ]
+        if not level:
+            return False
+    return True
+
+
+def sort_of(message: JsonObject) -> Sort:
+    """Which sort of message this is.
+
+    Raises:
+        Rubbish: none that JSON-RPC 2.0 or MCP knows (an id is a string or an integer, never null).
+    """
+    if message.get("jsonrpc") != "2.0":
+        raise Rubbish("not JSON-RPC 2.0")
+    has_id = "id" in message
+    if has_id and (isinstance(message["id"], bool) or not isinstance(message["id"], str | int)):
+        raise Rubbish("an id that is none")
+    if "method" in message:
+        if not isinstance(message["method"], str) or not isinstance(message.get("params", {}), dict):
+            raise Rubbish("a method or parameters that are none")
+        return Sort.REQUEST if has_id else Sort.NOTIFICATION
+    if has_id and ("result" in message) != ("error" in message):
+        return Sort.ANSWER
+    raise Rubbish("neither a request nor an answer")
+
+
+def request(request_id: str, method: str, params: JsonObject | None) -> JsonObject:
+    """A request; `params` that are None are left out, empty ones are kept."""
+    return {"jsonrpc": "2.0", "id": request_id, "method": method, **({} if params is None else {"params": params})}
+
+
+def notification(method: str, params: JsonObject | None) -> JsonObject:
+    """A notification."""
+    return {"jsonrpc": "2.0", "method": method, **({} if params is None else {"params": params})}
+
+
+def error(code: int, message: str) -> JsonObject:
+    """A JSON-RPC error object."""
+    return {"code": code, "message": message}

@@ -1,0 +1,279 @@
+"""One server at work for one client: opened in an era, watched for changes, asked only what is still approved."""
+
+import asyncio
+import logging
+from dataclasses import replace
+from uuid import uuid4
+
+from ztmcp_desktop.domain.call import Call, Direction, Reply
+from ztmcp_desktop.domain.client import Principal
+from ztmcp_desktop.domain.denial import Code, Denial, Retry
+from ztmcp_desktop.domain.json import JsonObject
+from ztmcp_desktop.domain.ledger import Draft, EntryKind
+from ztmcp_desktop.domain.names import CallId
+from ztmcp_desktop.domain.offer import Era, ItemKind, Offer
+from ztmcp_desktop.domain.proof import Identified
+from ztmcp_desktop.domain.server import Server
+from ztmcp_desktop.gateway.connection import Connection
+from ztmcp_desktop.gateway.inventory import take
+from ztmcp_desktop.gateway.jsonrpc import METHOD_NOT_FOUND, error
+from ztmcp_desktop.gateway.link import Link, Noise, Route
+from ztmcp_desktop.gateway.negotiation import NotSpoken, discover, envelope, handshake, incoming, outgoing
+from ztmcp_desktop.gateway.pins import same
+from ztmcp_desktop.ports import Catalogue, Clock, Ledger, ReverseGate
+
+MAX_LISTING_AGE_S = 30.0
+MAX_RELISTS = 5
+SETTLE_S = 0.5
+CLIENT_CAPABILITY = {"sampling/createMessage": "sampling", "elicitation/create": "elicitation"}
+
+_log = logging.getLogger(__name__)
+
+
+class Conversation:
+    """A connection in one era, with what the handshake gave and the lists as they were last."""
+
+    def __init__(self, connection: Connection, era: Era, capabilities: JsonObject, route: Route) -> None:
+        self.connection = connection
+        self.era = era
+        self._capabilities = capabilities
+        self.route = route
+        self.greeting: JsonObject = {}
+        self.stale = asyncio.Event()
+
+    async def ask(self, method: str, params: JsonObject | None) -> Reply:
+        return (await self.connection.ask(method, params, self.route))[0]
+
+    async def tell(self, method: str, params: JsonObject | None) -> None:
+        await self.connection.tell(method, params, self.route)
+
+    async def open(self) -> None:
+        """Start and greet. Raises `NotSpoken`, or a `Denial` where the server is gone."""
+        await self.connection.start()
+        if self.era is Era.MODERN:
+            self.greeting = await discover(self, self._capabilities)
+        else:
+            # The version is needed for `initialized` already, so it is looked at as soon as it comes.
+            self.greeting = await handshake(self, self._capabilities, self.connection.agreed)
+
+    async def offer(self) -> Offer:
+        """All that the server offers now; taken again while it says that it is changing."""
+        items: dict[ItemKind, tuple[JsonObject, ...]] = {}
+        for _ in range(MAX_RELISTS):
+            self.stale.clear()
+            capabilities = self.greeting.get("capabilities")
+            items = await take(self._list, capabilities if isinstance(capabilities, dict) else {})
+            if not self.stale.is_set():
+                break
+        if self.era is Era.MODERN:
+            return Offer(modern=self.greeting, items=items)
+        return Offer(legacy=self.greeting, items=items)
+
+    async def _list(self, method: str, params: JsonObject) -> tuple[Reply, int]:
+        if self.era is Era.MODERN:
+            params = {**params, "_meta": envelope(self._capabilities, None)}
+        return await self.connection.ask(method, params, self.route)
+
+
+class Upstream:
+    """A running server of one client. It answers the server's own requests, and passes on those for the client."""
+
+    def __init__(  # noqa: PLR0913 - the ports it stands on, wired once
+        self,
+        *,
+        principal: Principal,
+        server: Server,
+        catalogue: Catalogue,
+        reverse: ReverseGate,
+        ledger: Ledger,
+        clock: Clock,
+    ) -> None:
+        self.principal = principal
+        self.server = server
+        self.talk: Conversation | None = None
+        self._catalogue = catalogue
+        self._reverse = reverse
+        self._ledger = ledger
+        self._clock = clock
+        self._seen = Offer()
+        self._listed_at = 0.0
+        self._listing = asyncio.Lock()
+        self._notes: set[asyncio.Task[None]] = set()
+        self._watch: asyncio.Task[None] | None = None
+
+    @property
+    def up(self) -> bool:
+        """Whether calls may be sent."""
+        return self.talk is not None and self.talk.connection.open
+
+    def _talking(self) -> Conversation:
+        if self.talk is None or not self.talk.connection.open:
+            raise Denial(Code.SERVER_UNAVAILABLE, "the server ended; the next call starts it again", Retry.LATER)
+        return self.talk
+
+    async def open(self, link: Link, era: Era, capabilities: JsonObject, route: Route) -> None:
+        """Greet the server and compare what it offers with the approval.
+
+        Raises:
+            Denial: it does not answer, or not in this era (`server-unavailable`); as `Catalogue.offer`.
+        """
+        connection = Connection(link, self)
+        talk = Conversation(connection, era, capabilities, route)
+        self.talk = talk
+        try:
+            await talk.open()
+            await self._take(talk)
+        except NotSpoken as failure:
+            raise Denial(
+                Code.SERVER_UNAVAILABLE, "the server does not speak the protocol version that was approved"
+            ) from failure
+        self._watch = asyncio.create_task(self._watched(connection))
+
+    async def _watched(self, connection: Connection) -> None:
+        await connection.ended.wait()
+        await connection.close(_over())
+
+    async def _take(self, talk: Conversation) -> None:
+        self._seen = await talk.offer()
+        self._listed_at = self._clock.monotonic()
+        self._catalogue.observe(self.server.name, self._seen)
+
+    async def refresh(self, route: Route) -> None:
+        """List again if the server said that something changed, or the last look is `MAX_LISTING_AGE_S` old.
+
+        Raises:
+            Denial: it does not list any more; as `Catalogue.offer`.
+        """
+        talk = self._talking()
+        async with self._listing:
+            old = self._clock.monotonic() - self._listed_at > MAX_LISTING_AGE_S
+            if not old and not talk.stale.is_set():
+                return
+            talk.route = route
+            try:
+                async with asyncio.timeout(self.server.limits.start_s):
+                    await self._take(talk)
+            except TimeoutError:
+                raise Denial(
+                    Code.SERVER_UNAVAILABLE, "the server does not say any more what it offers", Retry.LATER
+                ) from None
+
+    async def confirm(self, call: Call, route: Route) -> None:
+        """Refuse a call whose pin is not just what this very process offers now (T2).
+
+        Raises:
+            Denial: `changed-since-approval`.
+        """
+        await self.refresh(route)
+        if not self._offers(call):
+            # A server may register its last tools after the handshake; it says so within a moment.
+            talk = self._talking()
+            try:
+                await asyncio.wait_for(talk.stale.wait(), SETTLE_S)
+            except TimeoutError:
+                raise _changed() from None
+            await self.refresh(route)
+            if not self._offers(call):
+                raise _changed()
+
+    def _offers(self, call: Call) -> bool:
+        proof = call.proof(Identified)
+        pin = self._catalogue.identify(self.server.name, call.item_kind, proof.subject)
+        if pin.digest != proof.pin.digest or pin.server != self.server.name:
+            raise _changed()
+        if pin.kind is None:
+            return True
+        seen = self._seen.find(pin.kind, pin.name)
+        if seen is None:
+            return pin.kind is ItemKind.RESOURCE
+        if not same(seen, pin.item):
+            raise _changed()
+        return True
+
+    async def forward(self, call: Call, params: JsonObject, route: Route) -> Reply:
+        """Send the call. Raises as `Connection.forward`."""
+        talk = self._talking()
+        sent = outgoing(call, params, talk.era)
+        reply = await talk.connection.forward(call, sent, route, self.server.limits.call_s)
+        return incoming(call, reply, talk.era)
+
+    async def tell(self, method: str, params: JsonObject | None) -> None:
+        """Pass on a client's notification."""
+        talk = self._talking()
+        await talk.connection.tell(method, params, talk.route)
+
+    async def close(self, why: Denial) -> None:
+        """End it and everything that was started for it."""
+        if self.talk is None:
+            return
+        await self.talk.connection.close(why)
+        if self._watch is not None:
+            self._watch.cancel()
+        if noises := self.talk.connection.noises:
+            self._note({"event": "dropped in all", "counts": noises})
+        if self._notes:
+            await asyncio.wait(self._notes)
+
+    # What the server says to us.
+
+    async def asked(self, method: str, params: JsonObject, call: Call | None) -> Reply:
+        match method:
+            case "ping":
+                return Reply(body={})
+            case "roots/list":
+                folders = (folder.path for folder in self.server.limits.folders)
+                return Reply(body={"roots": [{"uri": path.as_uri(), "name": path.name} for path in folders]})
+            case "sampling/createMessage" | "elicitation/create" if call is not None and self._may_ask(method, call):
+                return await self._reverse.ask_client(_turned_round(call, method, params, self._clock))
+            case _:
+                return Reply(body=error(METHOD_NOT_FOUND, "the client cannot be asked this"), is_error=True)
+
+    def _may_ask(self, method: str, call: Call) -> bool:
+        same_era = self.talk is not None and self.talk.era is call.era
+        return same_era and CLIENT_CAPABILITY[method] in call.client_capabilities
+
+    def told(self, method: str) -> None:
+        # Not passed on: what clients see is the approved catalogue, which a server cannot change.
+        _log.debug("a server says that a list changed: %s", method.partition("/")[0])
+        if self.talk is not None:
+            self.talk.stale.set()
+
+    def dropped(self, kind: Noise, count: int) -> None:
+        if count == 1:
+            self._note({"event": "dropped", "what": kind.value})
+
+    def _note(self, body: JsonObject) -> None:
+        task = asyncio.create_task(self._noted(body))
+        self._notes.add(task)
+        task.add_done_callback(self._notes.discard)
+
+    async def _noted(self, body: JsonObject) -> None:
+        try:
+            await self._ledger.append(
+                Draft(kind=EntryKind.SERVER, client=self.principal.client, server=self.server.name, body=body)
+            )
+        except Denial as denial:
+            if self.talk is not None:
+                self.talk.connection.closed(denial)
+
+
+def _turned_round(call: Call, method: str, params: JsonObject, clock: Clock) -> Call:
+    return replace(
+        call,
+        id=CallId(uuid4().hex),
+        at=clock.now(),
+        method=method,
+        params=params,
+        direction=Direction.TO_CLIENT,
+        proofs=(),
+        outbound=None,
+        reply=None,
+    )
+
+
+def _changed() -> Denial:
+    return Denial(Code.CHANGED_SINCE_APPROVAL, "what the server offers under this name is no longer what was approved")
+
+
+def _over() -> Denial:
+    return Denial(Code.SERVER_UNAVAILABLE, "the server ended; the next call starts it again", Retry.LATER)

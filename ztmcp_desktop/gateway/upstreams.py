@@ -1,0 +1,262 @@
+"""The servers behind us: started at the first call, one for each client, and none able to harm another."""
+
+import asyncio
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from ztmcp_desktop.domain.call import Call, Outbound, Reply
+from ztmcp_desktop.domain.client import Principal
+from ztmcp_desktop.domain.denial import Code, Denial, Retry
+from ztmcp_desktop.domain.json import JsonObject
+from ztmcp_desktop.domain.ledger import Draft, EntryKind
+from ztmcp_desktop.domain.names import ClientName, ServerName
+from ztmcp_desktop.domain.offer import Era, Offer
+from ztmcp_desktop.domain.proof import Identified
+from ztmcp_desktop.domain.runtime import Runtime
+from ztmcp_desktop.domain.sandbox import Launch
+from ztmcp_desktop.domain.sealed import Sealed
+from ztmcp_desktop.domain.server import LocalCommand, RemoteUrl, Server
+from ztmcp_desktop.gateway.http_client import HttpClient
+from ztmcp_desktop.gateway.http_link import HttpLink
+from ztmcp_desktop.gateway.link import Link, Route
+from ztmcp_desktop.gateway.negotiation import capabilities_of, preferred
+from ztmcp_desktop.gateway.probe import probe
+from ztmcp_desktop.gateway.stderr_log import StderrLog
+from ztmcp_desktop.gateway.stdio import StdioLink
+from ztmcp_desktop.gateway.supervisor import Upstream
+from ztmcp_desktop.ports import Catalogue, Clock, Ledger, ReverseGate, Sandbox, ServerBook
+
+MAX_UPSTREAMS = 128
+FIRST_BACKOFF_S = 1.0
+MAX_BACKOFF_S = 30.0
+MAX_FAILURES_COUNTED = 8
+# A client's notifications that concern its own conversation with us, and so nobody else.
+_NOT_PASSED_ON = frozenset({"notifications/initialized", "notifications/cancelled", "notifications/roots/list_changed"})
+
+_log = logging.getLogger(__name__)
+Key = tuple[ClientName, ServerName]
+
+
+@dataclass(slots=True, eq=False)
+class _Slot:
+    """One client's place for one server."""
+
+    upstream: Upstream | None = None
+    starting: asyncio.Task[Upstream] | None = None
+    failures: int = 0
+    not_before: float = 0.0
+    told: set[asyncio.Task[None]] = field(default_factory=set)
+
+
+class StdioAndHttpUpstreams:
+    """`Upstreams` over child processes and HTTP.
+
+    A server that does not start, dies, floods or writes rubbish fails the calls of its one client. After the second
+    failure in a row the next start is refused for a second, then two, to at most `MAX_BACKOFF_S`.
+    """
+
+    def __init__(  # noqa: PLR0913 - the ports it stands on, wired once
+        self,
+        *,
+        servers: ServerBook,
+        catalogue: Catalogue,
+        sandbox: Sandbox,
+        reverse: ReverseGate,
+        ledger: Ledger,
+        clock: Clock,
+        http: HttpClient,
+    ) -> None:
+        self._servers = servers
+        self._catalogue = catalogue
+        self._sandbox = sandbox
+        self._reverse = reverse
+        self._ledger = ledger
+        self._clock = clock
+        self._http = http
+        self._slots: dict[Key, _Slot] = {}
+        self._logs: dict[ServerName, StderrLog] = {}
+
+    async def send(self, call: Call) -> Reply:
+        if call.outbound is None:
+            raise Denial(Code.GATEWAY_FAULT, "nothing was prepared to be sent")
+        outbound = call.outbound.open()
+        server = self._servers.get(call.server)
+        route = Route(
+            headers=_headers(server, outbound.headers),
+            input_schema=call.proof(Identified).pin.item.get("inputSchema"),
+        )
+        slot = self._slot((call.principal.client, server.name))
+        upstream = await self._running(slot, call, server, outbound, route)
+        await upstream.confirm(call, route)
+        reply = await upstream.forward(call, outbound.params, route)
+        slot.failures = 0
+        return reply
+
+    def _slot(self, key: Key) -> _Slot:
+        if key not in self._slots:
+            if len(self._slots) >= MAX_UPSTREAMS:
+                self._slots = {k: s for k, s in self._slots.items() if s.starting or (s.upstream and s.upstream.up)}
+            if len(self._slots) >= MAX_UPSTREAMS:
+                raise Denial(Code.SERVER_UNAVAILABLE, f"{MAX_UPSTREAMS} servers are running already", Retry.LATER)
+            self._slots[key] = _Slot()
+        return self._slots[key]
+
+    async def _running(self, slot: _Slot, call: Call, server: Server, outbound: Outbound, route: Route) -> Upstream:
+        if slot.starting is None:
+            if slot.upstream is not None:
+                if slot.upstream.up and slot.upstream.server == server:
+                    return slot.upstream
+                await self._retire(slot)
+            if slot.starting is None:
+                self._refuse_too_early(slot)
+                slot.starting = asyncio.create_task(self._start(slot, call, server, outbound, route))
+                slot.starting.add_done_callback(_seen)
+        # Whoever gives up waiting does not take the start away from the others.
+        return await _joined(slot.starting)
+
+    def _refuse_too_early(self, slot: _Slot) -> None:
+        if (wait_s := slot.not_before - self._clock.monotonic()) > 0:
+            raise Denial(
+                Code.SERVER_UNAVAILABLE,
+                f"the server failed {slot.failures} times in a row; the next try is in {wait_s:.0f} s",
+                Retry.LATER,
+            )
+
+    async def _retire(self, slot: _Slot) -> None:
+        upstream, slot.upstream = slot.upstream, None
+        if upstream is not None:
+            if not upstream.up:
+                self._count_failure(slot)
+            await upstream.close(_stopped())
+
+    def _count_failure(self, slot: _Slot) -> None:
+        slot.failures = min(slot.failures + 1, MAX_FAILURES_COUNTED)
+        if slot.failures > 1:
+            backoff_s = min(FIRST_BACKOFF_S * 2 ** (slot.failures - 2), MAX_BACKOFF_S)
+            slot.not_before = self._clock.monotonic() + backoff_s
+
+    async def _start(self, slot: _Slot, call: Call, server: Server, outbound: Outbound, route: Route) -> Upstream:
+        upstream = Upstream(
+            principal=call.principal,
+            server=server,
+            catalogue=self._catalogue,
+            reverse=self._reverse,
+            ledger=self._ledger,
+            clock=self._clock,
+        )
+        try:
+            era = preferred(call.era, self._catalogue.offer(server.name))
+            await self._record(call.principal, server, {"event": "starting", "era": era.value})
+            async with asyncio.timeout(server.limits.start_s):
+                link = await self._link(server, era, outbound.env)
+                await upstream.open(link, era, capabilities_of(call, era), route)
+        except BaseException as failure:
+            await upstream.close(_stopped())
+            slot.starting = None
+            if isinstance(failure, TimeoutError):
+                self._count_failure(slot)
+                raise Denial(
+                    Code.SERVER_UNAVAILABLE, f"the server was not ready within {server.limits.start_s:g} s", Retry.LATER
+                ) from None
+            if isinstance(failure, Denial) and failure.code in {Code.SERVER_UNAVAILABLE, Code.TOO_LARGE}:
+                self._count_failure(slot)
+            raise
+        slot.upstream, slot.starting = upstream, None
+        return upstream
+
+    async def _record(self, principal: Principal, server: Server, body: JsonObject) -> None:
+        await self._ledger.append(Draft(kind=EntryKind.SERVER, client=principal.client, server=server.name, body=body))
+
+    async def _link(self, server: Server, era: Era, env: Mapping[str, str]) -> Link:
+        match server.endpoint:
+            case RemoteUrl(url=url):
+                return HttpLink(self._http, url, era, server.limits.result_bytes)
+            case LocalCommand(env=plain, secret_env=secret_env):
+                if any(variable not in env for variable, _ in secret_env):
+                    raise Denial(
+                        Code.SERVER_UNAVAILABLE, "the server ended just before this call; call again", Retry.LATER
+                    )
+                runtime = await asyncio.to_thread(self._catalogue.runtime, server.name)
+                return await self._child(server, runtime, {**dict(plain), **env})
+
+    async def _child(self, server: Server, runtime: Runtime, env: Mapping[str, str]) -> Link:
+        child = await self._sandbox.start(
+            Launch(server=server.name, runtime=runtime, limits=server.limits, env=Sealed(env))
+        )
+        log = self._logs.setdefault(server.name, StderrLog())
+        return StdioLink(child, server.limits.result_bytes, log)
+
+    async def notify(self, principal: Principal, server: ServerName, method: str, params: JsonObject | None) -> None:
+        slot = self._slots.get((principal.client, server))
+        if method in _NOT_PASSED_ON or slot is None or slot.upstream is None or not slot.upstream.up:
+            return
+        try:
+            await slot.upstream.tell(method, params)
+        except Denial:
+            _log.debug("a server was gone before it was notified")
+
+    def running(self, client: ClientName, server: ServerName) -> bool:
+        slot = self._slots.get((client, server))
+        return slot is not None and slot.upstream is not None and slot.upstream.up
+
+    async def probe(
+        self, server: Server, runtime: Runtime | None, headers: Sealed[Mapping[str, str]] | None = None
+    ) -> Offer:
+        route = Route(headers=_headers(server, headers.open() if headers else {}))
+
+        async def link(era: Era) -> Link:
+            match server.endpoint:
+                case RemoteUrl(url=url):
+                    return HttpLink(self._http, url, era, server.limits.result_bytes)
+                case LocalCommand(env=plain):
+                    if runtime is None:
+                        raise Denial(Code.GATEWAY_FAULT, "a local server cannot be probed without its runtime")
+                    return await self._child(server, runtime, dict(plain))
+
+        return await probe(link, route, server.limits.start_s)
+
+    async def stop(self, server: ServerName | None = None, client: ClientName | None = None) -> None:
+        matching = [
+            key for key in self._slots if (client is None or key[0] == client) and (server is None or key[1] == server)
+        ]
+        slots = [self._slots.pop(key) for key in matching]
+        for slot in slots:
+            if slot.starting is not None:
+                slot.starting.cancel()
+        await asyncio.gather(*(_end(slot) for slot in slots))
+
+    def log(self, server: ServerName) -> tuple[str, ...]:
+        log = self._logs.get(server)
+        return log.lines if log else ()
+
+
+def _headers(server: Server, secret: Mapping[str, str]) -> dict[str, str]:
+    plain = dict(server.endpoint.headers) if isinstance(server.endpoint, RemoteUrl) else {}
+    return {**plain, **secret}
+
+
+def _seen(task: asyncio.Task[Upstream]) -> None:
+    # The failure was told to whoever waited; without anybody it is no news.
+    if not task.cancelled():
+        task.exception()
+
+
+async def _joined(starting: asyncio.Task[Upstream]) -> Upstream:
+    try:
+        return await asyncio.shield(starting)
+    except asyncio.CancelledError:
+        if starting.cancelled():
+            raise _stopped() from None
+        raise
+
+
+async def _end(slot: _Slot) -> None:
+    if slot.starting is not None:
+        await asyncio.wait({slot.starting})
+    if slot.upstream is not None:
+        await slot.upstream.close(_stopped())
+
+
+def _stopped() -> Denial:
+    return Denial(Code.SERVER_UNAVAILABLE, "the server was stopped", Retry.LATER)
