@@ -31,10 +31,12 @@ class PolicyRequest:
 class Decision:
     """`permitted`: may it be done at all. `unasked`: may it be done without asking; never true unless permitted.
 
-    `forbidden` tells a rule's no from the absence of a yes. `rules` decided the outcome.
+    `forbidden` tells a rule's no from the absence of a yes. `rules` decided the outcome. `asked_by` are rules that
+    forbid doing it without asking, empty where merely none permits it.
     """
 
     permitted: bool
     unasked: bool
     forbidden: bool
     rules: tuple[RuleId, ...]
+    asked_by: tuple[RuleId, ...] = ()
