@@ -67,6 +67,7 @@ class Store:
         self._listeners: list[Listener] = []
         self._closed = False
         self._indexing = True
+        self._catching_up = False
         self._copying = True
         self._flush_from = 0.0
         self._thread = threading.Thread(target=self._run, name="ledger", daemon=True)
@@ -184,7 +185,7 @@ class Store:
     def _gather(self) -> tuple[list[_Pending], _Job | None]:
         group: list[_Pending] = []
         busy = self._indexing or self._writer.copy_is_behind or self._rejections.waiting()
-        wait_s = IDLE_S if busy else None
+        wait_s = None if not busy else 0.001 if self._catching_up else IDLE_S
         while len(group) < MAX_GROUP:
             try:
                 item = self._queue.get(block=not group, timeout=wait_s)
@@ -234,10 +235,10 @@ class Store:
 
     def _index(self) -> None:
         try:
-            self._indexing = self._writer.index_some()
+            self._indexing = self._catching_up = self._writer.index_some()
         except sqlite3.Error as error:
             # Searches then read the rows themselves; the next row brings the next attempt.
-            self._indexing = False
+            self._indexing = self._catching_up = False
             _log.info("the search index waits: %s", type(error).__name__)
 
     def _finish(self) -> None:
