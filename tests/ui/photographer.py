@@ -2,6 +2,8 @@
 
 import os
 import sys
+import time
+from collections.abc import Callable
 from pathlib import Path
 
 from ztmcp_desktop.domain.risk import Risk
@@ -11,11 +13,17 @@ def main(scheme: str, scale: str, folder: Path) -> int:
     os.environ["QT_QPA_PLATFORM"] = "offscreen"
     os.environ["QT_SCALE_FACTOR"] = scale
     from PySide6.QtCore import Qt
-    from PySide6.QtWidgets import QApplication, QWidget
+    from PySide6.QtWidgets import QApplication, QLabel, QWidget
 
     from tests.ui import samples
+    from tests.ui.core import CoreThread, MemoryPlane, MemoryTimeline, sample_items
+    from ztmcp_desktop.ui.bridge import Bridge
     from ztmcp_desktop.ui.consent_dialog import ConsentDialog
-    from ztmcp_desktop.ui.theme import dress
+    from ztmcp_desktop.ui.main_window import MainWindow
+    from ztmcp_desktop.ui.parts import row
+    from ztmcp_desktop.ui.plain_view import PlainView
+    from ztmcp_desktop.ui.shapes import TrayState, tray_icon
+    from ztmcp_desktop.ui.theme import dress, theme_of
 
     folder.mkdir(exist_ok=True)
     application = QApplication.instance() or QApplication([])
@@ -68,6 +76,45 @@ def main(scheme: str, scale: str, folder: Path) -> int:
     settle()
     dialog.card.findChild(QWidget, "consent.claims-toggle").click()
     take(dialog, "dialog-queue-claims")
+    dialog.hide()
+    core = CoreThread()
+    window = MainWindow(Bridge(core.loop, MemoryTimeline(sample_items()), MemoryPlane()))
+    window.show()
+    window.start()
+
+    def wait(done: Callable[[], bool]) -> None:
+        end = time.monotonic() + 10
+        while not done():
+            application.processEvents()
+            if time.monotonic() > end:
+                raise SystemExit("the window did not fill in time")
+
+    wait(lambda: window.activity.model.rowCount() > 20)
+    window.activity.view.setCurrentIndex(window.activity.model.index(2))
+    wait(lambda: len(window.activity.details.findChildren(PlainView)) >= 3)
+    take(window, "activity")
+    for page in ("Servers", "Clients", "Secrets"):
+        window.show_page(page)
+        thing = {"Servers": window.servers, "Clients": window.clients, "Secrets": window.secrets}[page]
+        wait(lambda thing=thing: thing.chosen is not None and thing.pane.count() > 2)
+        take(window, page.lower())
+    window.servers.show_form()
+    window.show_page("Servers")
+    window.servers.show_form()
+    take(window, "servers-form")
+    window.hide()
+    strip = QWidget()
+    strip.setLayout(row(spacing=16))
+    for state in TrayState:
+        for side in (22, 64):
+            picture = QLabel()
+            icon = tray_icon(state, 3, theme_of(application.palette()))
+            picture.setPixmap(icon.pixmap(side))
+            strip.layout().addWidget(picture)
+    strip.show()
+    take(strip, "tray")
+    settle()
+    core.stop()
     sys.stdout.write("\n".join(taken))
     return 0
 

@@ -114,14 +114,17 @@ class PlainView(QAbstractScrollArea):
         return self._rows
 
     def sizeHint(self) -> QSize:
-        wanted = max(3, min(len(self._lines), 12))
-        return QSize(480, round(wanted * self._line_height() + 2 * _PADDING))
+        return QSize(480, self.height_for_lines(max(3, min(len(self._lines), 12))))
+
+    def height_for_lines(self, lines: int) -> int:
+        """Pixels that show so many lines at once."""
+        return round(lines * self._line_height() + 2 * _PADDING)
 
     def _line_height(self) -> float:
-        return QFontMetricsF(self.font()).height() + 3
+        return QFontMetricsF(self.font()).height() + 5
 
     def _page(self) -> int:
-        return max(1, int((self.viewport().height() - 2 * _PADDING + 3) / self._line_height()))
+        return max(1, int((self.viewport().height() - 2 * _PADDING + 5) / self._line_height()))
 
     def _lay_out(self) -> None:
         width = self.viewport().width()
@@ -194,7 +197,7 @@ class PlainView(QAbstractScrollArea):
             base = y + metrics.ascent()
             if line.first and index > top and self._label_width:
                 painter.setPen(QColor(theme.line))
-                painter.drawLine(QPointF(_PADDING, y - 1.5), QPointF(self.viewport().width() - _PADDING, y - 1.5))
+                painter.drawLine(QPointF(_PADDING, y - 2.5), QPointF(self.viewport().width() - _PADDING, y - 2.5))
             painter.setPen(QColor(theme.muted))
             painter.drawText(QPointF(_PADDING, base), line.label)
             painter.setPen(QColor(theme.text if line.kind is Kind.TEXT else theme.accent))

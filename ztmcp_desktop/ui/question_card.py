@@ -92,6 +92,7 @@ class QuestionCard(QWidget):
         keep.setRetainSizeWhenHidden(True)
         self._scope_row.setSizePolicy(keep)
         top = row(self._badge, self._heading, spacing=12)
+        top.setAlignment(self._badge, Qt.AlignmentFlag.AlignTop)
         who = column(top, self._caller, spacing=4)
         whole = column(who, self._sent, self._notes_area, self._claims_toggle, self._said, self._scope_row, spacing=8)
         whole.setStretchFactor(self._sent, 3)

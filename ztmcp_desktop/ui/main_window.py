@@ -1,0 +1,188 @@
+"""The window at home: navigation, pages, and what is wrong."""
+
+from PySide6.QtCore import QSize, Qt, QTimer, Signal
+from PySide6.QtGui import QCloseEvent, QKeySequence, QShortcut
+from PySide6.QtWidgets import QHBoxLayout, QListWidget, QStackedWidget, QVBoxLayout, QWidget
+
+from ztmcp_desktop.domain.json import JsonObject
+from ztmcp_desktop.scan.hidden import visible
+from ztmcp_desktop.ui.activity_page import ActivityPage
+from ztmcp_desktop.ui.bridge import Bridge
+from ztmcp_desktop.ui.clients_page import ClientsPage
+from ztmcp_desktop.ui.confirm_button import ConfirmButton
+from ztmcp_desktop.ui.page import MessageBar
+from ztmcp_desktop.ui.parts import button, clear, column, label
+from ztmcp_desktop.ui.secrets_page import SecretsPage
+from ztmcp_desktop.ui.servers_page import ServersPage
+
+Page = ActivityPage | ServersPage | ClientsPage | SecretsPage
+PAGES = ("Activity", "Servers", "Clients", "Secrets")
+STATUS_MS = 2000
+NAVIGATION_WIDTH = 184
+_LOCK = ("Lock everything", "Press again to lock")
+_UNLOCK = ("Unlock", "Press again to unlock")
+
+
+def problems_of(status: JsonObject) -> tuple[tuple[str, str], ...]:
+    """(kind, sentence) for everything that is wrong: what, what it means for safety, what to do."""
+    found: list[tuple[str, str]] = []
+    if status.get("locked"):
+        found.append(("danger", "Everything is locked: every call is refused until you unlock."))
+    keychain = status.get("keychain") or {}
+    if keychain and not keychain.get("works"):
+        what = f"The keychain does not answer: {keychain.get('reason')}. No secret can be read, so calls are refused."
+        found.append(("danger", f"{what} {keychain.get('mend') or ''}".strip()))
+    sandbox = status.get("sandbox") or {}
+    if sandbox and not sandbox.get("works"):
+        what = f"Local servers cannot be confined here: {sandbox.get('reason')}. So none of them starts."
+        found.append(("danger", f"{what} {sandbox.get('mend') or ''}".strip()))
+    elif sandbox.get("missing"):
+        limits = "; ".join(str(each) for each in sandbox["missing"])
+        found.append(("warning", f"Confined servers run, but this machine does not enforce: {limits}."))
+    return tuple((kind, visible(text)) for kind, text in found)
+
+
+class MainWindow(QWidget):
+    """Emits `status_changed(status)`, `closed` when the person closes it, and `leave` to end the application."""
+
+    status_changed = Signal(object)
+    closed = Signal()
+    leave = Signal()
+
+    def __init__(self, bridge: Bridge, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._bridge = bridge
+        self._locked = False
+        self._problems: tuple[tuple[str, str], ...] = ()
+        self.setObjectName("main")
+        self.setWindowTitle("ztmcp")
+        self.resize(QSize(1120, 720))
+        self.setMinimumSize(QSize(640, 420))
+        self.activity = ActivityPage(bridge)
+        self.servers = ServersPage(bridge)
+        self.clients = ClientsPage(bridge)
+        self.secrets = SecretsPage(bridge)
+        self._pages: dict[str, Page] = dict(zip(PAGES, (self.activity, self.servers, self.clients, self.secrets), strict=True))
+        self._stack = QStackedWidget()
+        self._navigation = QListWidget()
+        self._wrong = QVBoxLayout()
+        self._wrong.setContentsMargins(18, 12, 18, 0)
+        self._state = label(muted=True)
+        self._state.setContentsMargins(20, 0, 12, 0)
+        self._lock = ConfirmButton(*_LOCK, self._toggle_lock)
+        self._status_timer = QTimer(self)
+        self._status_timer.setInterval(STATUS_MS)
+        self._status_timer.timeout.connect(self.refresh_status)
+        self._build()
+
+    def _build(self) -> None:
+        self._navigation.setObjectName("navigation")
+        self._navigation.setAccessibleName("pages")
+        self._navigation.setFixedWidth(NAVIGATION_WIDTH)
+        for name, page in self._pages.items():
+            self._navigation.addItem(name)
+            self._stack.addWidget(page)
+        self._navigation.currentRowChanged.connect(self._turn_to)
+        self._lock.setObjectName("main.lock")
+        leave = button("Quit", self.leave.emit, name="main.quit")
+        side = column(label("ztmcp", bold=True, factor=1.3), spacing=8)
+        side.setContentsMargins(20, 18, 12, 4)
+        foot = column(self._lock, leave, spacing=8)
+        foot.setContentsMargins(12, 4, 12, 14)
+        left = column(side, self._navigation, self._state, foot, spacing=8)
+        left.setStretch(1, 1)
+        right = QVBoxLayout()
+        right.setSpacing(0)
+        right.addLayout(self._wrong)
+        right.addWidget(self._stack, 1)
+        whole = QHBoxLayout(self)
+        whole.setContentsMargins(0, 0, 0, 0)
+        whole.setSpacing(0)
+        whole.addLayout(left)
+        whole.addLayout(right, 1)
+        for number, name in enumerate(PAGES, 1):
+            QShortcut(QKeySequence(f"Ctrl+{number}"), self, lambda name=name: self.show_page(name))
+        QShortcut(QKeySequence(QKeySequence.StandardKey.Find), self, self._find)
+        self._navigation.setCurrentRow(0)
+
+    def start(self) -> None:
+        """The core is ready: read everything."""
+        self._bridge.listen()
+        for page in self._pages.values():
+            page.load()
+        self.refresh_status()
+        self._status_timer.start()
+
+    def show_page(self, name: str) -> None:
+        """Show this page and bring the window to the front."""
+        self._navigation.setCurrentRow(PAGES.index(name) if name in PAGES else 0)
+        self.raise_window()
+
+    def raise_window(self) -> None:
+        """Show the window, in front."""
+        self.setWindowState(self.windowState() & ~Qt.WindowState.WindowMinimized)
+        self.show()
+        self.raise_()
+        self.activateWindow()
+
+    def _turn_to(self, at: int) -> None:
+        self._stack.setCurrentIndex(at)
+        page = self._pages[PAGES[at]]
+        if page is not self.activity and self._status_timer.isActive():
+            page.load()
+
+    def _find(self) -> None:
+        self.show_page("Activity")
+        self.activity.filters.search.setFocus()
+
+    def refresh_status(self) -> None:
+        """Ask the core how things are."""
+        self._bridge.ask("status", {}, self._show_status, self._no_status)
+
+    def _show_status(self, status: JsonObject) -> None:
+        self._locked = bool(status.get("locked"))
+        self._show_problems(problems_of(status))
+        sandbox = status.get("sandbox") or {}
+        self.servers.know_missing(tuple(str(each) for each in sandbox.get("missing") or ()))
+        servers = tuple(str(each.get("name")) for each in status.get("servers") or ())
+        self.activity.filters.know(tuple(str(name) for name in status.get("clients") or ()), servers)
+        self._lock.relabel(*(_UNLOCK if self._locked else _LOCK))
+        port = status.get("port")
+        self._state.setText("Locked" if self._locked else f"Watching\n127.0.0.1:{port}" if port else "Starting …")
+        self.status_changed.emit(status)
+
+    def _no_status(self, why: str) -> None:
+        self._show_problems((("danger", why),))
+        self._state.setText("Not running")
+        self.status_changed.emit({"running": False})
+
+    def _show_problems(self, problems: tuple[tuple[str, str], ...]) -> None:
+        if problems == self._problems:
+            return
+        self._problems = problems
+        clear(self._wrong)
+        for kind, text in problems:
+            bar = MessageBar()
+            bar.say(text, kind)
+            self._wrong.addWidget(bar)
+
+    def say(self, text: str) -> None:
+        """Show a message about the window itself."""
+        bar = MessageBar()
+        bar.say(text, "danger")
+        self._wrong.addWidget(bar)
+
+    def toggle_lock(self) -> None:
+        """Lock at once, or show the window to unlock: unlocking takes two presses there."""
+        if self._locked:
+            self.raise_window()
+        else:
+            self._toggle_lock()
+
+    def _toggle_lock(self) -> None:
+        verb = "unlock" if self._locked else "lock"
+        self._bridge.ask(verb, {}, lambda _done: self.refresh_status(), self.say)
+
+    def closeEvent(self, event: QCloseEvent) -> None:
+        event.ignore()
+        self.closed.emit()
