@@ -1,0 +1,114 @@
+import logging
+
+import pytest
+
+from ztmcp_desktop.domain.risk import Risk
+from ztmcp_desktop.scan.sql import statements
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "DROP TABLE users",
+        "select 1; drop table users",
+        "TRUNCATE users",
+        "delete from users",
+        "DELETE FROM users WHERE 1=1",
+        "update users set admin = 1",
+        "alter table users drop column name",
+        "with gone as (delete from users returning *) select * from gone",
+        "CREATE OR REPLACE TABLE users (a int)",
+        "explain analyze delete from users",
+        "/* harmless */ dRoP/**/TABLE users",
+    ],
+)
+def test_what_cannot_be_undone_destroys(text: str) -> None:
+    assert statements(text).effect is Risk.DESTROY
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "insert into users values (1)",
+        "update users set a = 1 where id = 3",
+        "delete from users where id = 3",
+        "create table t (a int)",
+        "select a into copied from users",
+        "with n as (insert into users values (1) returning *) select * from n",
+    ],
+)
+def test_what_changes_rows_writes(text: str) -> None:
+    assert statements(text).effect is Risk.WRITE
+
+
+@pytest.mark.attack("P4")
+@pytest.mark.parametrize(
+    "text",
+    [
+        "select pg_read_file('/etc/passwd')",
+        "attach database '/etc/x' as y",
+        "copy users to program 'sh'",
+        "exec xp_cmdshell 'dir'",
+        "select 1 /*! ; drop table users */",
+        "select load_extension('evil')",
+        "pragma writable_schema = 1",
+        "not sql at all ((",
+        "",
+        "-- only a remark",
+        "select " + "(" * 100 + "1" + ")" * 100,
+        "select 1;" * 60,
+        "select '" + "x" * 30_000 + "'",
+    ],
+)
+def test_what_is_not_understood_is_unknown(text: str) -> None:
+    assert statements(text).effect is Risk.UNKNOWN
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "select name, upper(city) from users where id = 3 order by name limit 5",
+        "SELECT count(*) FROM a JOIN b ON a.x = b.x UNION SELECT 1",
+        "with x as (select 1 as n) select n from x",
+        "select strftime('%Y', born) from people",
+    ],
+)
+def test_queries_read(text: str) -> None:
+    assert statements(text).effect is Risk.READ
+
+
+@pytest.mark.attack("P4")
+@pytest.mark.parametrize(
+    ("text", "tables"),
+    [
+        ("select * from orders union select * from users", ("orders", "users")),
+        ("select * from (select * from Users) o", ("users",)),
+        ('select * from "Orders", main.users', ("Orders", "main.users")),
+        ("with orders as (select * from users) select * from orders", ("users",)),
+        ("with users as (select * from users) select * from users", ("users",)),
+        ("select * from orders where id in (select id from users)", ("orders", "users")),
+        ("insert into orders select * from users", ("orders", "users")),
+        ("select * from orders; drop table users", ("orders", "users")),
+    ],
+)
+def test_every_table_is_found(text: str, tables: tuple[str, ...]) -> None:
+    assert statements(text).tables == tables
+
+
+def test_written_tables_are_told_from_read_ones() -> None:
+    verdict = statements("insert into orders select * from users")
+    assert (verdict.reads, verdict.writes) == (("users",), ("orders",))
+
+
+@pytest.mark.attack("P4")
+def test_without_a_dialect_the_worst_reading_counts() -> None:
+    text = r"select 'a\'; drop table users; --'"
+    assert statements(text, "mysql").effect is Risk.READ
+    assert statements(text, "postgres").effect is Risk.DESTROY
+    assert statements(text).effect is Risk.DESTROY
+
+
+def test_statements_are_never_logged(caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.DEBUG):
+        statements("call keep_secret('hunter2')")
+    assert caplog.records == []

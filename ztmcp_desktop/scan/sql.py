@@ -1,0 +1,195 @@
+"""What SQL does, told from its parsed form; strings are never matched."""
+
+import logging
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import sqlglot
+from sqlglot import exp
+from sqlglot.errors import SqlglotError
+
+from ztmcp_desktop.domain.risk import Risk
+
+MAX_SQL_CHARS = 20_000
+MAX_STATEMENTS = 50
+MAX_NESTING = 60
+DIALECTS = ("sqlite", "postgres", "mysql", "tsql")
+
+# It logs the text of statements that it cannot parse, and what a call says is never logged.
+logging.getLogger("sqlglot").setLevel(logging.CRITICAL + 1)
+
+_ORDER = (Risk.READ, Risk.WRITE, Risk.UNKNOWN, Risk.DESTROY)
+_QUERIES = (exp.Select, exp.SetOperation, exp.Values, exp.Subquery, exp.Describe, exp.Transaction, exp.Rollback)
+_HARMLESS_FUNCTIONS = {
+    *(
+        "CHANGES",
+        "DATE",
+        "DATETIME",
+        "FORMAT",
+        "GLOB",
+        "IFNULL",
+        "IIF",
+        "INSTR",
+        "JULIANDAY",
+        "LIKELY",
+        "LAST_INSERT_ID",
+    ),
+    *("LTRIM", "PRINTF", "QUOTE", "RTRIM", "STRFTIME", "TIME", "TOTAL", "TYPEOF", "UNHEX", "VERSION", "SQLITE_VERSION"),
+    *("AGE", "TO_NUMBER", "CONCAT_WS", "JSON_OBJECT", "JSON_ARRAY", "JSON_ARRAY_LENGTH", "JSON_TYPE", "JSON_VALID"),
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SqlVerdict:
+    """The worst that the statements may do. Tables are `table` or `db.table`, lower case unless quoted, sorted.
+
+    `verbs` are the kinds of statements, such as `SELECT` or `DROP`. `UNKNOWN` stands for what could not be parsed.
+    """
+
+    effect: Risk
+    verbs: tuple[str, ...]
+    reads: tuple[str, ...] = ()
+    writes: tuple[str, ...] = ()
+
+    @property
+    def tables(self) -> tuple[str, ...]:
+        """Every table named."""
+        return tuple(sorted({*self.reads, *self.writes}))
+
+
+_UNKNOWN = SqlVerdict(effect=Risk.UNKNOWN, verbs=("UNKNOWN",))
+
+
+def worst(risks: Iterator[Risk] | tuple[Risk, ...] | list[Risk]) -> Risk:
+    """The most dangerous of them; reading where there is none. Unknown is worse than writing."""
+    return max(risks, key=_ORDER.index, default=Risk.READ)
+
+
+def statements(untrusted_text: str, dialect: str | None = None) -> SqlVerdict:
+    """What a text of one or more statements may do, in this sqlglot dialect or, without one, at worst in any of ours.
+
+    Texts that are too long, too deep or not parsable are `UNKNOWN`; so are functions and commands that we do not know.
+    """
+    if len(untrusted_text) > MAX_SQL_CHARS or untrusted_text.count("(") > MAX_NESTING * 4 or "/*!" in untrusted_text:
+        return _UNKNOWN
+    if _depth(untrusted_text) > MAX_NESTING:
+        return _UNKNOWN
+    verdicts = [v for name in ((dialect,) if dialect else DIALECTS) if (v := _parse(untrusted_text, name)) is not None]
+    if not verdicts:
+        return _UNKNOWN
+    return SqlVerdict(
+        effect=worst([v.effect for v in verdicts]),
+        verbs=_joined([v.verbs for v in verdicts]),
+        reads=_joined([v.reads for v in verdicts]),
+        writes=_joined([v.writes for v in verdicts]),
+    )
+
+
+def _joined(parts: list[tuple[str, ...]]) -> tuple[str, ...]:
+    return tuple(sorted({item for part in parts for item in part}))
+
+
+def _depth(text: str) -> int:
+    depth = deepest = 0
+    for character in text:
+        depth += (character == "(") - (character == ")")
+        deepest = max(deepest, depth)
+    return deepest
+
+
+def _parse(text: str, dialect: str) -> SqlVerdict | None:
+    try:
+        parsed = [tree for tree in sqlglot.parse(text, read=dialect) if tree is not None]
+        if not parsed or len(parsed) > MAX_STATEMENTS:
+            return None if not parsed else _UNKNOWN
+        judged = [_judge(tree) for tree in parsed]
+    except (SqlglotError, RecursionError, ValueError):
+        return None
+    writes = {name for tree in parsed for name in _written(tree)}
+    reads = {name for tree in parsed for name in _tables(tree)} - writes
+    return SqlVerdict(
+        effect=worst([risk for risk, _ in judged]),
+        verbs=tuple(sorted({verb for _, verb in judged})),
+        reads=tuple(sorted(reads)),
+        writes=tuple(sorted(writes)),
+    )
+
+
+def _judge(tree: exp.Expr) -> tuple[Risk, str]:
+    inner = [_effect(node) for node in tree.walk() if isinstance(node, (exp.DML, exp.DDL, exp.Command, exp.Drop))]
+    functions = [_function(node) for node in tree.find_all(exp.Anonymous, exp.AnonymousAggFunc)]
+    return worst([_effect(tree), *inner, *functions]), tree.key.upper()
+
+
+def _function(node: exp.Expr) -> Risk:
+    return Risk.READ if str(node.this).upper() in _HARMLESS_FUNCTIONS else Risk.UNKNOWN
+
+
+def _effect(node: exp.Expr) -> Risk:
+    """What one node does by itself. A change of everything, or one that replaces, destroys."""
+    match node:
+        case exp.Drop() | exp.TruncateTable():
+            sweeping = True
+        case exp.Delete() | exp.Update():
+            sweeping = not _narrow(node.args.get("where"))
+        case exp.Merge() | exp.Alter():
+            sweeping = node.find(exp.Drop) is not None
+        case exp.Insert() | exp.Create():
+            sweeping = bool(node.args.get("overwrite") or node.args.get("replace"))
+        case exp.Select() if node.args.get("into"):
+            sweeping = False
+        case exp.Select() if not node.expressions and not node.args.get("from_"):
+            return Risk.UNKNOWN
+        case _:
+            return Risk.READ if isinstance(node, _QUERIES) else Risk.UNKNOWN
+    return Risk.DESTROY if sweeping else Risk.WRITE
+
+
+def _narrow(where: exp.Expr | None) -> bool:
+    """Whether a WHERE looks at any column: `1=1` does not."""
+    return where is not None and where.find(exp.Column) is not None
+
+
+def _written(tree: exp.Expr) -> Iterator[str]:
+    for node in tree.walk():
+        if isinstance(node, (exp.Insert, exp.Update, exp.Delete, exp.Merge, exp.Drop, exp.Alter, exp.Create, exp.Into)):
+            target = node.this.this if isinstance(node.this, exp.Schema) else node.this
+            if isinstance(target, exp.Table):
+                yield _name(target)
+        elif isinstance(node, exp.TruncateTable):
+            yield from (_name(table) for table in node.expressions if isinstance(table, exp.Table))
+
+
+def _tables(tree: exp.Expr) -> Iterator[str]:
+    for table in tree.find_all(exp.Table):
+        if isinstance(table.this, exp.Identifier) and not _is_expression_name(table):
+            yield _name(table)
+
+
+def _name(table: exp.Table) -> str:
+    parts = [part for part in table.parts if isinstance(part, exp.Identifier)]
+    return ".".join(part.this if part.quoted else part.this.lower() for part in parts)
+
+
+def _is_expression_name(table: exp.Table) -> bool:
+    """Whether the name is that of a WITH around it. Inside its own body, unless recursive, it is the real table."""
+    if table.args.get("db"):
+        return False
+    below: exp.Expr = table
+    inside: exp.CTE | None = None
+    above = table.parent
+    while above is not None:
+        if isinstance(below, exp.CTE) and isinstance(above, exp.With):
+            inside = below
+        clause = above if isinstance(above, exp.With) else above.args.get("with_")
+        if isinstance(clause, exp.With):
+            visible = clause.expressions
+            if inside is not None and inside in clause.expressions and not clause.args.get("recursive"):
+                visible = visible[: next(i for i, e in enumerate(visible) if e is inside)]
+            if any(cte.alias_or_name.lower() == table.name.lower() for cte in visible):
+                return True
+            if isinstance(above, exp.With) and above.parent is not None:
+                below, above = above.parent, above.parent.parent
+                continue
+        below, above = above, above.parent
+    return False
