@@ -1,6 +1,7 @@
 """The end of the chain, checked cheaply: at each start, and after a write that failed."""
 
 import sqlite3
+from itertools import zip_longest
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
@@ -26,7 +27,7 @@ def read(connection: sqlite3.Connection, key: Ed25519PublicKey) -> tuple[Head | 
     end = tail[0] if tail else read_mark(connection, "base")
     if (end.seq if end else 0) != head.seq or (end is not None and end.hash != head.hash):
         return None, "its last row is not the one that was signed"
-    for row, before in zip(tail, [*tail[1:], None], strict=True):
+    for row, before in zip_longest(tail, tail[1:]):
         follows = before is None or (row.prev == before.hash and row.seq == before.seq + 1)
         if not row.sound() or digest_of(row) != row.hash or not follows:
             return None, f"row {row.seq} was altered"
