@@ -1,7 +1,7 @@
 """The seams of the program: what one room may ask of another, without knowing which room answers."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from datetime import datetime
 from typing import Protocol
 
@@ -267,8 +267,13 @@ class Upstreams(Protocol):
     def running(self, client: ClientName, server: ServerName) -> bool:
         """Whether a process or connection of this client to this server is up, so that `env` is not needed again."""
 
-    async def probe(self, server: Server, runtime: Runtime | None) -> Offer:
-        """Start the server once without secrets, with every client capability declared, and list all it offers.
+    async def probe(
+        self, server: Server, runtime: Runtime | None, headers: Sealed[Mapping[str, str]] | None = None
+    ) -> Offer:
+        """Start the server without secrets, with every client capability declared, and list all it offers.
+
+        `headers` are for a remote server that answers nobody without them: it goes only where the command's approval
+        said, so its own secret headers may be given once that stands.
 
         Raises:
             Denial: as `send`.

@@ -2,7 +2,6 @@
 
 import asyncio
 import logging
-from collections.abc import Awaitable
 from typing import Protocol
 
 from ztmcp_desktop.domain.call import Call, Reply
@@ -105,6 +104,8 @@ class Connection:
                 await self._link.send(request(flight.id, call.method, own_token(params, flight)), route)
                 return await self._answer(flight)
         except TimeoutError:
+            if flight.failure is not None:
+                raise flight.failure from None
             await self._link.abandon(flight.id, route)
             raise Denial(
                 Code.TOO_SLOW, f"the server did not answer within {limit_s:g} s and was told to stop", Retry.LATER
@@ -198,22 +199,23 @@ class Connection:
         if len(self._asked) >= MAX_SERVER_REQUESTS:
             self.noise(Noise.NOT_ALLOWED_HERE)
             return
-        self._spawn(self._ask_host(message, flight))
-
-    def _spawn(self, work: Awaitable[None]) -> None:
-        task = asyncio.ensure_future(_guarded(work))
+        task = asyncio.create_task(self._ask_host(message, flight))
         self._asked.add(task)
         task.add_done_callback(self._asked.discard)
 
     async def _ask_host(self, message: JsonObject, flight: Flight | None) -> None:
-        with paused(flight):
-            try:
-                reply = await self._host.asked(
-                    message["method"], message.get("params", {}), flight.call if flight else None
-                )
-            except Denial as denial:
-                reply = Reply(body=error(INTERNAL_ERROR, denial.reason), is_error=True)
-        await self._respond(message["id"], reply)
+        method, params = message["method"], message.get("params", {})
+        try:
+            with paused(flight):
+                try:
+                    reply = await self._host.asked(method, params, flight.call if flight else None)
+                except Denial as denial:
+                    reply = Reply(body=error(INTERNAL_ERROR, denial.reason), is_error=True)
+            await self._respond(message["id"], reply)
+        except Denial:
+            _log.debug("a server was gone before it had its answer")
+        except Exception:  # noqa: BLE001 - the root of a task: one server's request must not reach the others
+            _log.error("a server's request could not be answered")
 
     async def _respond(self, their_id: Json, reply: Reply) -> None:
         part = {"error": reply.body} if reply.is_error else {"result": reply.body}
@@ -244,7 +246,7 @@ class Connection:
     def fail(self, request_id: str, why: Denial) -> None:
         flight = self._flights.pop(request_id, None)
         if flight is not None:
-            flight.inbox.put_nowait(why)
+            flight.fail(why)
 
     def closed(self, why: Denial) -> None:
         if self._why_closed is None:
@@ -252,12 +254,3 @@ class Connection:
         for request_id in list(self._flights):
             self.fail(request_id, self._why_closed)
         self.ended.set()
-
-
-async def _guarded(work: Awaitable[None]) -> None:
-    try:
-        await work
-    except Denial:
-        _log.debug("a server was gone before it had its answer")
-    except Exception:  # noqa: BLE001 - the root of a task: one server's request must not reach the others
-        _log.error("a server's request could not be answered")

@@ -26,6 +26,14 @@ class Flight:
     asking: int = 0
     deadline: asyncio.Timeout | None = None
     left_s: float = 0.0
+    failure: Denial | None = None
+
+    def fail(self, why: Denial) -> None:
+        """End it now, even if what came before still waits for a client that does not read."""
+        self.failure = why
+        self.inbox.put_nowait(why)
+        if self.deadline is not None:
+            _move(self.deadline, asyncio.get_running_loop().time())
 
 
 def own_token(params: JsonObject, flight: Flight) -> JsonObject:

@@ -137,7 +137,7 @@ def warnings(offer: Offer) -> tuple[str, ...]:
 
 
 def look(name: str) -> str:
-    """What a hurried reader sees: case, width, hidden characters and look-alike letters set aside."""
-    folded = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", name).casefold())
+    """What a hurried reader sees: case, width, accents, hidden characters and look-alike letters set aside."""
+    folded = unicodedata.normalize("NFKD", unicodedata.normalize("NFKC", name).casefold())
     seen = "".join(c for c in folded if unicodedata.category(c)[0] not in "CZM")
     return seen.translate(_LOOK_ALIKES).translate(_DIGITS)
