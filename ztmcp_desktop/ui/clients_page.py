@@ -55,7 +55,8 @@ class ClientsPage(ThingsPage):
         revoke = ConfirmButton("Revoke", f"Really end {name} and its calls", lambda: self._revoke(name))
         revoke.setObjectName("client.revoke")
         self.put(label(visible(name), bold=True, factor=1.2), row(revoke, None))
-        facts = [(key, client.get(key, "")) for key in ("servers", "created", "expires")]
+        facts = [("servers", ", ".join(client.get("servers", [])))]
+        facts += [(key, str(client.get(key, ""))) for key in ("created", "expires")]
         self.put(facts_box("Its token", rows_of(facts), width))
         self.put(label("Remembered for its session", bold=True))
         grants = [grant for grant in self._grants if grant.get("client") == name]
@@ -87,7 +88,7 @@ class ClientsPage(ThingsPage):
     def _show_form(self, result: JsonObject) -> None:
         servers = [str(server["name"]) for server in result.get("servers", [])]
         self.things.setCurrentRow(-1)
-        self.begin()
+        self.edit()
         self.put(label("New client", bold=True, factor=1.2))
         if not servers:
             self.put(label("Add a server first: a token is for named servers only.", muted=True), None)
@@ -117,13 +118,13 @@ class ClientsPage(ThingsPage):
                 self.ask("client.add", wanted, self._show_token)
 
         make = primary(button("Make a token", add, name="client.make"))
-        self.put(card(column(form, row(None, button("Cancel", self.load), make), spacing=12, margin=14)), None)
+        self.put(card(column(form, row(None, button("Cancel", self.leave), make), spacing=12, margin=14)), None)
         name.setFocus()
 
     def _show_token(self, made: JsonObject) -> None:
         """The one time that the token can be seen."""
         self.message.hide()
-        self.begin()
+        self.edit()
         width = self.area.viewport().width() - 40
         token = str(made.get("token", ""))
         self.put(label(f"The token of {made.get('client')}", bold=True, factor=1.2))
@@ -133,8 +134,4 @@ class ClientsPage(ThingsPage):
         self.put(facts_box("Token", rows_of([("", token)]), width, "good"), row(copy, None))
         endpoints = [(server, url) for server, url in dict(made.get("endpoints") or {}).items()]
         self.put(facts_box("Addresses", rows_of(endpoints), width))
-        self.put(row(None, button("Done", self._done, name="client.done")), None)
-
-    def _done(self) -> None:
-        self.begin()
-        self.load()
+        self.put(row(None, button("Done", self.leave, name="client.done")), None)

@@ -1,5 +1,6 @@
 """The pane beside the timeline: one call in full, as it was recorded."""
 
+from PySide6.QtCore import Qt
 from PySide6.QtGui import QGuiApplication
 from PySide6.QtWidgets import QHBoxLayout, QScrollArea, QVBoxLayout, QWidget
 
@@ -10,6 +11,7 @@ from ztmcp_desktop.ui.argument_rows import Row, as_rows
 from ztmcp_desktop.ui.bridge import Bridge
 from ztmcp_desktop.ui.parts import MarkLabel, button, card, clear, column, label, row
 from ztmcp_desktop.ui.plain_view import PlainView
+from ztmcp_desktop.ui.sentence import Sentence, Span
 from ztmcp_desktop.ui.timeline_words import clock_of, mark_of, reason_of, sentence_of, verdict_of
 
 _MOST_LINES = 16
@@ -27,6 +29,7 @@ class DetailsView(QScrollArea):
         self.setObjectName("main.details")
         self.setAccessibleName("details of the chosen entry")
         self.setWidgetResizable(True)
+        self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         self._inner = QVBoxLayout()
         self._inner.setContentsMargins(4, 4, 12, 12)
         self._inner.setSpacing(8)
@@ -70,7 +73,9 @@ class DetailsView(QScrollArea):
         title.addWidget(label(verdict, bold=True, factor=1.15), 1)
         title.addWidget(button("Copy", self._copy, name="details.copy"))
         self._inner.addLayout(title)
-        self._inner.addWidget(label(sentence_of(item)))
+        what = Sentence()
+        what.say(Span(text=sentence_of(item)))
+        self._inner.addWidget(what)
         when = f"{item.at.astimezone():%Y-%m-%d} {clock_of(item.at)}"
         self._inner.addWidget(label(" · ".join(p for p in (when, item.risk, reason_of(item.code)) if p), muted=True))
         self._steps()
@@ -95,7 +100,9 @@ class DetailsView(QScrollArea):
         for step in steps:
             texts = column(label(step.title, bold=True), spacing=0)
             if step.text:
-                texts.addWidget(label(step.text, muted=True))
+                said = Sentence(muted=True)
+                said.say(Span(text=step.text))
+                texts.addWidget(said)
             line = row(MarkLabel(step.mark, 14), spacing=8)
             line.addLayout(texts, 1)
             inner.addLayout(line)

@@ -2,7 +2,7 @@
 
 from PySide6.QtCore import QSize, Qt, QTimer, Signal
 from PySide6.QtGui import QCloseEvent, QKeySequence, QShortcut
-from PySide6.QtWidgets import QHBoxLayout, QListWidget, QStackedWidget, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QHBoxLayout, QListWidget, QListWidgetItem, QStackedWidget, QVBoxLayout, QWidget
 
 from ztmcp_desktop.domain.json import JsonObject
 from ztmcp_desktop.scan.hidden import visible
@@ -62,7 +62,8 @@ class MainWindow(QWidget):
         self.servers = ServersPage(bridge)
         self.clients = ClientsPage(bridge)
         self.secrets = SecretsPage(bridge)
-        self._pages: dict[str, Page] = dict(zip(PAGES, (self.activity, self.servers, self.clients, self.secrets), strict=True))
+        pages: tuple[Page, ...] = (self.activity, self.servers, self.clients, self.secrets)
+        self._pages = dict(zip(PAGES, pages, strict=True))
         self._stack = QStackedWidget()
         self._navigation = QListWidget()
         self._wrong = QVBoxLayout()
@@ -80,7 +81,9 @@ class MainWindow(QWidget):
         self._navigation.setAccessibleName("pages")
         self._navigation.setFixedWidth(NAVIGATION_WIDTH)
         for name, page in self._pages.items():
-            self._navigation.addItem(name)
+            item = QListWidgetItem(name)
+            item.setSizeHint(QSize(NAVIGATION_WIDTH, self.fontMetrics().height() + 22))
+            self._navigation.addItem(item)
             self._stack.addWidget(page)
         self._navigation.currentRowChanged.connect(self._turn_to)
         self._lock.setObjectName("main.lock")

@@ -68,10 +68,12 @@ class ThingsPage(QWidget):
         self.pane.setContentsMargins(4, 4, 12, 12)
         self.pane.setSpacing(10)
         self._filling = False
+        self.editing = False
         holder = QWidget()
         holder.setLayout(self.pane)
         self.area = QScrollArea()
         self.area.setWidgetResizable(True)
+        self.area.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         self.area.setWidget(holder)
         self._add = primary(button(self.add_text, self.show_form, name=f"{self.title.lower()}.add"))
         head = row(label(self.title, bold=True, factor=1.5), None, self._add)
@@ -110,6 +112,8 @@ class ThingsPage(QWidget):
             if name == wanted:
                 self.things.setCurrentItem(item)
         self._filling = False
+        if self.editing:
+            return
         if self.things.currentItem() is None and lines and wanted is None:
             self.things.setCurrentRow(0)
         elif lines:
@@ -126,6 +130,7 @@ class ThingsPage(QWidget):
     def _chosen(self) -> None:
         name = self.chosen
         if name is not None and not self._filling:
+            self.editing = False
             self.show_thing(name)
 
     def show_empty(self) -> None:
@@ -134,6 +139,16 @@ class ThingsPage(QWidget):
         self.pane.addWidget(label(f"No {self.title.lower()} yet", bold=True, factor=1.2))
         self.pane.addWidget(label(self.empty, muted=True))
         self.pane.addStretch(1)
+
+    def edit(self) -> None:
+        """Empty the pane for a form or a decision, which no reading of the list replaces until `leave`."""
+        self.begin()
+        self.editing = True
+
+    def leave(self) -> None:
+        """The form or decision is over: show the list's choice again."""
+        self.editing = False
+        self.load()
 
     def begin(self) -> None:
         """Empty the pane."""
@@ -160,6 +175,6 @@ class ThingsPage(QWidget):
         def done(_result: JsonObject) -> None:
             if said:
                 self.message.say(said, "good")
-            self.load()
+            self.leave()
 
         self.ask(verb, arguments, done)

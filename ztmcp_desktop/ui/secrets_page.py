@@ -50,7 +50,7 @@ class SecretsPage(ThingsPage):
         self._form("")
 
     def _form(self, known: str) -> None:
-        self.begin()
+        self.edit()
         name = QLineEdit(known)
         name.setObjectName("secret.name")
         name.setAccessibleName("Name")
@@ -76,5 +76,5 @@ class SecretsPage(ThingsPage):
 
         save = primary(button("Keep it in the keychain", keep, name="secret.save"))
         self.put(label("Set a secret", bold=True, factor=1.2))
-        self.put(card(column(form, row(None, button("Cancel", self.load), save), spacing=12, margin=14)), None)
+        self.put(card(column(form, row(None, button("Cancel", self.leave), save), spacing=12, margin=14)), None)
         (value if known else name).setFocus()

@@ -39,9 +39,20 @@ def facts_of(server: JsonObject) -> tuple[Row, ...]:
     facts += [("folder", f"{path} ({_access(access)})") for path, access in server.get("folders") or []]
     if not server.get("folders") and server.get("kind") != "remote" and "url" not in server:
         facts.append(("folders", "none: it sees no folder of yours"))
-    for key in ("env", "headers", "secret_env", "secret_headers", "secrets", "argument_secrets", "limits"):
+    for key in ("env", "headers", "secret_env", "secret_headers", "argument_secrets", "limits"):
         if server.get(key):
             facts.append((key.replace("_", " "), server[key]))
+    for where, name in server.get("secrets") or []:
+        facts.append(("secret", f"{name} as {where}" if name != where else str(name)))
+    return rows_of(facts)
+
+
+def runtime_rows(runtime: JsonObject) -> tuple[Row, ...]:
+    """The resolved command, what is shown to it, and what was installed for it."""
+    facts: list[tuple[str, Json]] = [("command", shlex.join(str(part) for part in runtime.get("argv") or []))]
+    for key, word in (("mounts", "reads"), ("installed", "installed"), ("path", "PATH")):
+        if runtime.get(key):
+            facts.append((word, "\n".join(str(each) for each in runtime[key])))
     return rows_of(facts)
 
 
@@ -79,9 +90,9 @@ class ServersPage(ThingsPage):
 
     def show_form(self) -> None:
         self.things.setCurrentRow(-1)
-        self.begin()
+        self.edit()
         form = ServerForm()
-        form.cancelled.connect(self.load)
+        form.cancelled.connect(self.leave)
         form.proposed.connect(self._add_server)
         self.put(form, None)
         form.name.setFocus()
@@ -90,6 +101,7 @@ class ServersPage(ThingsPage):
         name = str(arguments["name"])
 
         def done(_result: JsonObject) -> None:
+            self.editing = False
             self.message.say(f"{name} is proposed. Look at its command and limits, then approve it.", "good")
             self.ask("server.list", {}, lambda result: self._fill(result, name))
 
@@ -133,7 +145,7 @@ class ServersPage(ThingsPage):
 
     def _put_runtime_and_offer(self, server: JsonObject) -> None:
         if server.get("runtime"):
-            self.put(facts_box("How it really runs", rows_of(dict(server["runtime"]).items()), self._width))
+            self.put(facts_box("How it really runs", runtime_rows(dict(server["runtime"])), self._width))
         if server.get("offer"):
             self.put(self._offer_box(server["offer"]))
 
@@ -153,8 +165,8 @@ class ServersPage(ThingsPage):
     def _log(self, name: str) -> None:
         def done(result: JsonObject) -> None:
             text = "\n".join(str(line) for line in result.get("lines", [])) or "nothing was written"
-            self.begin()
-            self.put(row(button("Back", lambda: self.show_thing(name)), None))
+            self.edit()
+            self.put(row(button("Back", self.leave), None))
             self.put(facts_box(f"What {name} wrote to its log (not verified)", rows_of([("", text)]), self._width))
             self.put(None)
 
@@ -163,12 +175,12 @@ class ServersPage(ThingsPage):
     # The two steps.
 
     def _terms(self, name: str) -> None:
-        self.begin()
+        self.edit()
         self.put(label("Finding out how the command really runs …", muted=True), None)
-        self.ask("server.terms", {"name": name}, lambda terms: self._show_terms(name, terms))
+        self.bridge.ask("server.terms", {"name": name}, lambda terms: self._show_terms(name, terms), self._refused)
 
     def _show_terms(self, name: str, result: JsonObject) -> None:
-        self.begin()
+        self.edit()
         self.put(label(f"Approve {name}: step 1 of 2, what runs", bold=True, factor=1.2))
         self.put(label(_STEP_1, muted=True))
         for warning in result.get("warnings") or []:
@@ -177,28 +189,28 @@ class ServersPage(ThingsPage):
             self.put(self._warning("Not enforced on this machine: " + "; ".join(self._missing)))
         self.put(facts_box("Command and limits", facts_of(result.get("terms") or {}), self._width))
         if result.get("runtime"):
-            self.put(facts_box("How it really runs", rows_of(dict(result["runtime"]).items()), self._width))
+            self.put(facts_box("How it really runs", runtime_rows(dict(result["runtime"])), self._width))
         digest = result.get("digest", "")
         yes = SettledButton("Approve the command", lambda: self._approve_command(name, digest))
         yes.setObjectName("server.approve-command")
-        self.put(row(None, button("Not now", lambda: self.show_thing(name)), yes), None)
+        self.put(row(None, button("Not now", self.leave), yes), None)
 
     def _approve_command(self, name: str, digest: str) -> None:
-        self.begin()
+        self.edit()
         self.put(label("Starting it once to see what it offers; this takes up to 20 seconds …", muted=True), None)
         arguments = {"name": name, "digest": digest}
         self.bridge.ask("server.approve-command", arguments, lambda got: self._show_offer(name, got), self._refused)
 
     def _refused(self, why: str) -> None:
         self.message.say(why, "danger")
-        self.load()
+        self.leave()
 
     def _show_offer(self, name: str, result: JsonObject) -> None:
         if not result.get("answered"):
             self.message.say(f"The command of {name} is approved. It did not answer, so nothing of it is offered yet.")
-            self.load()
+            self.leave()
             return
-        self.begin()
+        self.edit()
         self.put(label(f"Approve {name}: step 2 of 2, what it offers", bold=True, factor=1.2))
         self.put(label(_STEP_2, muted=True))
         for warning in result.get("warnings") or []:
@@ -209,4 +221,4 @@ class ServersPage(ThingsPage):
             "Approve what it offers", lambda: self.change("server.approve-offer", arguments, f"{name} is approved.")
         )
         yes.setObjectName("server.approve-offer")
-        self.put(row(None, button("Not now", lambda: self.show_thing(name)), yes), None)
+        self.put(row(None, button("Not now", self.leave), yes), None)
