@@ -17,6 +17,7 @@ from ztmcp_desktop.domain.json import JsonObject
 INSTALL_S = 240.0
 MAX_RECORD_BYTES = 64 * 1024
 RECORD = "installed.json"
+_STEERING = frozenset({"NODE_OPTIONS", "NODE_PATH", "PYTHONPATH", "PYTHONHOME", "PYTHONSTARTUP", "LD_PRELOAD"})
 _NPM = re.compile(r"(?P<name>(?:@[a-z0-9~][\w.~-]*/)?[a-z0-9~][\w.~-]*)(?:@(?P<version>[\w.^~+-]+))?", re.ASCII)
 _PYPI = re.compile(
     r"(?P<name>[A-Za-z0-9][\w.-]*)(?P<extras>\[[\w.,-]+\])?(?:(?:==|@)(?P<version>[\w.!+-]+))?", re.ASCII
@@ -184,12 +185,21 @@ def _package_json(package: Path) -> JsonObject:
 
 
 async def _install_npm(wanted: Wanted, target: Path) -> str:
-    npm = shutil.which("npm")
+    flags = ["--ignore-scripts", "--no-audit", "--no-fund", "--silent", "--no-package-lock"]
+    await _run(*_npm(), "install", "--prefix", str(target), *flags, "--", wanted.spec, what=wanted.spec)
+    return str(_package_json(target / "node_modules" / wanted.name).get("version", ""))
+
+
+def _npm() -> tuple[str, ...]:
+    """The npm that came with node, run without its start script, which may be a lost link; else npm from PATH."""
+    node, npm = shutil.which("node"), shutil.which("npm")
+    if node is not None:
+        script = Path(node).resolve().parent.parent / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js"
+        if script.is_file():
+            return (node, str(script))
     if npm is None:
         raise _cannot("npm is not installed; install Node.js 20 or later")
-    flags = ["--ignore-scripts", "--no-audit", "--no-fund", "--silent", "--no-package-lock"]
-    await _run(npm, "install", "--prefix", str(target), *flags, "--", wanted.spec, what=wanted.spec)
-    return str(_package_json(target / "node_modules" / wanted.name).get("version", ""))
+    return (npm,)
 
 
 async def _install_pypi(wanted: Wanted, target: Path) -> str:
@@ -204,7 +214,7 @@ async def _install_pypi(wanted: Wanted, target: Path) -> str:
 
 async def _run(*command: str, what: str) -> str:
     """What the command prints; it has no input, and ends with us or with its time."""
-    environment = {key: value for key, value in os.environ.items() if not key.startswith(("NODE_", "PYTHON"))}
+    environment = {key: value for key, value in os.environ.items() if key not in _STEERING}
     process = await asyncio.create_subprocess_exec(
         *command,
         env=environment,
