@@ -1,5 +1,6 @@
 """Our folders on disk: private to the person, and never where a link leads."""
 
+import contextlib
 import os
 import stat
 from pathlib import Path
@@ -100,7 +101,8 @@ def replace_private(path: Path, content: bytes) -> None:
         new.replace(path)
         _sync_folder(path.parent)
     except OSError as error:
-        new.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            new.unlink(missing_ok=True)
         raise Denial(Code.GATEWAY_FAULT, f"{path} cannot be written: {error.strerror}") from error
 
 
