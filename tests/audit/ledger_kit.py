@@ -3,9 +3,11 @@
 import asyncio
 import sqlite3
 import time
+from collections.abc import Callable
 from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
@@ -41,7 +43,7 @@ class Home:
             db.execute("DROP TRIGGER IF EXISTS no_update")
             db.execute("DROP TRIGGER IF EXISTS no_delete")
             rows: list[tuple] = []
-            for statement in statements:
+            for statement in "; ".join(statements).split("; "):
                 rows = db.execute(statement).fetchall()
             return rows
 
@@ -77,12 +79,12 @@ def closed(
     return draft(EntryKind.CLOSED, call, client=client, server=server, body=body, outcome=outcome, code=code)
 
 
-def draft(kind: EntryKind, call: str = "", **columns) -> Draft:
+def draft(kind: EntryKind, call: str = "", **columns: Any) -> Draft:
     columns = {"method": "tools/call", "subject": "read_file", **columns}
     return Draft(kind=kind, call=CallId(call) if call else None, **columns)
 
 
-async def until(condition, seconds: float = 10.0) -> None:
+async def until(condition: Callable[[], Any], seconds: float = 10.0) -> None:
     """Wait for the condition, which may be a coroutine function."""
     end = time.monotonic() + seconds
     while True:
