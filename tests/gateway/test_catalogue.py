@@ -125,6 +125,7 @@ def test_a_new_tool_is_not_offered_and_a_missing_one_is_no_alarm(book: Book) -> 
     catalogue.observe(NAME, more)
     assert book.refusal(ItemKind.TOOL, "delete") is Code.NOT_PERMITTED
     assert [c.name for c in catalogue.changes(NAME)] == ["write", "delete"]
+    assert catalogue.identify(NAME, ItemKind.TOOL, "write").name == "write"
     catalogue.observe(NAME, OFFER)
     assert catalogue.changes(NAME) == ()
 

@@ -272,6 +272,12 @@ async def test_a_client_that_cannot_be_asked_is_not(
     assert behind.person.asked == []
 
 
+async def test_a_tool_that_a_server_keeps_from_one_client_stays_for_another(start: Start) -> None:
+    behind = await start("picky")
+    assert (await refused(behind)).code is Code.CHANGED_SINCE_APPROVAL
+    assert (await behind.send(client="other", client_capabilities={"elicitation": {}}))["calls"] == 1
+
+
 async def test_stop_leaves_no_process(start: Start) -> None:
     behind = await start("good")
     pid = (await behind.send())["pid"]

@@ -63,7 +63,9 @@ class PinnedCatalogue:
         if item is None:
             raise Denial(Code.NOT_PERMITTED, f"{server} has no approved {_NOUNS.get(kind, 'thing')} of that name")
         name = str(item[kind.key])
-        if any(change.kind is kind and change.name == name for change in self._approval(server).changes):
+        # What is only missing is missing for some client's process; that is for whoever holds that process to refuse.
+        changes = (c for c in self._approval(server).changes if c.after is not None)
+        if any(change.kind is kind and change.name == name for change in changes):
             raise Denial(
                 Code.CHANGED_SINCE_APPROVAL,
                 f"{server} has changed this {_NOUNS.get(kind, 'resource')} since it was approved; approve it again",
