@@ -147,7 +147,7 @@ async def test_another_order_of_keys_is_no_change(start: Start) -> None:
 async def test_a_program_that_was_replaced_is_not_started(start: Start, tmp_path: Path) -> None:
     behind = await start("good")
     script = tmp_path / "server.py"
-    script.write_text(Path(RAW).read_text())  # noqa: ASYNC240 - a small local file
+    script.write_text(Path(RAW).read_text())
     argv = (sys.executable, str(script), "good")
     behind.runtime = type(behind.runtime)(argv=argv, mounts=(script,))
     await behind.approve()
