@@ -42,22 +42,21 @@ class Reader:
             document = tomlkit.parse(self._text).unwrap()
         except ParseError as error:
             raise Denial(Code.SCHEMA_MISMATCH, f"{self._file}, line {error.line}: {error}") from error
-        self._only(document, frozenset({"settings", "servers"}), ())
+        self._only(document, frozenset(Settings.__dataclass_fields__) | {"servers"}, ())
         servers = self._table(document, "servers", ())
         if len(servers) > MAX_SERVERS:
             self._wrong(("servers",), f"more than {MAX_SERVERS} servers")
         return (
-            self._settings(self._table(document, "settings", ())),
+            self._settings({key: value for key, value in document.items() if key != "servers"}),
             {ServerName(name): self._server(name, servers) for name in sorted(servers)},
         )
 
     def _settings(self, table: dict[str, Any]) -> Settings:
         kinds = get_type_hints(Settings)
-        self._only(table, frozenset(kinds), ("settings",))
         return Settings(**{key: self._setting(key, kinds[key], table[key]) for key in table})
 
     def _setting(self, key: str, kind: Any, value: Any) -> Any:  # noqa: ANN401 - a JSON-like value
-        at = ("settings", key)
+        at = (key,)
         if isinstance(kind, type) and issubclass(kind, Enum):
             choices = [choice.value for choice in kind]
             if value not in choices:

@@ -1,0 +1,52 @@
+"""`ztmcp server approve`: two looks, two yes's."""
+
+import argparse
+import sys
+
+from ztmcp_desktop.cli.connection import Connection, connected
+from ztmcp_desktop.cli.usage import DONE, REFUSED, fail, show
+from ztmcp_desktop.domain.json import JsonObject
+
+
+def approve(arguments: argparse.Namespace) -> int:
+    """Show the command with its limits, then what the server offers; each needs a yes."""
+    with connected() as connection:
+        # Where there is a window the questions are there, and neither --yes nor a terminal counts.
+        elsewhere = bool(connection.ask("status")["screen"])
+        return _two_steps(connection, arguments.name, asks=not (arguments.yes or elsewhere))
+
+
+def _two_steps(connection: Connection, name: str, *, asks: bool) -> int:
+    terms = connection.ask("server.terms", {"name": name})
+    _print(terms)
+    if asks and not _yes("Start it once, confined, without network and secrets, to see what it offers?"):
+        return fail(f"{name} was not approved", REFUSED)
+    offered = connection.ask("server.approve-command", {"name": name, "digest": terms["digest"]})
+    if not offered["answered"]:
+        show(f"The command of {name} is approved. It did not answer: {offered['reason']}.")
+        show(f"Nothing of it is offered until what it offers is approved: ztmcp server approve {name}")
+        return DONE
+    show("")
+    _print(offered)
+    if asks and not _yes("Offer this to the clients of the server?"):
+        return fail(f"what {name} offers was not approved", REFUSED)
+    connection.ask("server.approve-offer", {"name": name, "digest": offered["digest"]})
+    show(f"Approved {name}.")
+    return DONE
+
+
+def _print(shown: JsonObject) -> None:
+    for label, value in shown["facts"]:
+        for index, line in enumerate(str(value).splitlines() or [""]):
+            show(f"{label if index == 0 else '':<28} {line}")
+    for warning in shown["warnings"]:
+        show(f"! {warning}")
+
+
+def _yes(question: str) -> bool:
+    """Only `y` or `yes`, typed; the end of the input is a no."""
+    print(f"{question} [y/N] ", end="", flush=True)
+    answer = sys.stdin.readline()
+    if not answer:
+        print()
+    return answer.strip().lower() in {"y", "yes"}

@@ -1,0 +1,79 @@
+"""`ztmcp client …`."""
+
+import argparse
+import re
+from typing import Any
+
+from ztmcp_desktop.cli.connection import connected
+from ztmcp_desktop.cli.usage import DONE, add_json, guarded, show, show_json
+
+_UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
+_LIFE = re.compile(r"([1-9][0-9]{0,8})([smhd])", re.ASCII)
+
+
+def register(commands: Any) -> None:  # noqa: ANN401 - argparse does not name this type
+    """Add these commands to the parser."""
+    nouns = commands.add_parser("client", help="the AI clients that may call").add_subparsers(
+        dest="verb", metavar="VERB", required=True
+    )
+    add = nouns.add_parser("add", help="make a client; prints its token, once")
+    add.add_argument("name", metavar="NAME")
+    add.add_argument("--server", action="append", default=[], metavar="S", help="only this one; all approved otherwise")
+    add.add_argument(
+        "--expires", type=life_s, default="90d", metavar="90d", help="how long the token lives: s, m, h, d"
+    )
+    listing = nouns.add_parser("list", help="every client")
+    revoke = nouns.add_parser("revoke", help="end a client, its token and its streams")
+    revoke.add_argument("name", metavar="NAME")
+    add_json(add)
+    add_json(listing)
+    add.set_defaults(do=guarded(add_client))
+    listing.set_defaults(do=guarded(list_clients))
+    revoke.set_defaults(do=guarded(revoke_client))
+
+
+def life_s(text: str) -> int:
+    """Seconds, from a text like 90d."""
+    found = _LIFE.fullmatch(text)
+    if found is None:
+        raise argparse.ArgumentTypeError("a time is a number with s, m, h or d, like 90d")
+    return int(found[1]) * _UNITS[found[2]]
+
+
+def add_client(arguments: argparse.Namespace) -> int:
+    """`ztmcp client add`."""
+    asked = {"name": arguments.name, "servers": arguments.server, "expires_s": arguments.expires}
+    with connected() as connection:
+        made = connection.ask("client.add", asked)
+    if arguments.json:
+        show_json(made)
+        return DONE
+    for server, url in made["endpoints"].items():
+        show(f"{server:<20} {url}")
+    show(f"token                {made['token']}")
+    show(f"expires              {made['expires']}")
+    show("The token is not shown again. Send it as: Authorization: Bearer TOKEN")
+    return DONE
+
+
+def list_clients(arguments: argparse.Namespace) -> int:
+    """`ztmcp client list`."""
+    with connected() as connection:
+        clients = connection.ask("client.list")["clients"]
+    if arguments.json:
+        show_json(clients)
+        return DONE
+    for client in clients:
+        end = f"until {client['expires']}" if client["live"] else "expired"
+        show(f"{client['name']:<20} {', '.join(client['servers'])} ({end})")
+    if not clients:
+        show("No client yet. Make one with: ztmcp client add NAME")
+    return DONE
+
+
+def revoke_client(arguments: argparse.Namespace) -> int:
+    """`ztmcp client revoke`."""
+    with connected() as connection:
+        connection.ask("client.revoke", {"name": arguments.name})
+    show(f"Revoked {arguments.name}.")
+    return DONE

@@ -1,0 +1,72 @@
+"""Changes from outside the window are proposals: the person at the screen says yes or no."""
+
+import asyncio
+import uuid
+
+from ztmcp_desktop.control.verbs import Widening
+from ztmcp_desktop.domain.consent import Answer, Proposal, Verdict, Withdrawal
+from ztmcp_desktop.domain.denial import Code, Denial, Retry
+from ztmcp_desktop.domain.digest import Digester
+from ztmcp_desktop.domain.names import CallId
+from ztmcp_desktop.pipeline.waiting import wait_for_answer
+from ztmcp_desktop.ports import Clock, ConsentDesk
+
+PROPOSAL_LIFE_S = 120.0
+MAX_OPEN_PROPOSALS = 4
+
+
+class Proposals:
+    """Puts widenings to the person, a few at a time; nothing but their own yes is one."""
+
+    def __init__(self, desk: ConsentDesk, digester: Digester, clock: Clock, patience_s: float) -> None:
+        self._desk = desk
+        self._digester = digester
+        self._clock = clock
+        self._patience_s = min(patience_s, PROPOSAL_LIFE_S)
+        self._open = 0
+
+    @property
+    def waiting(self) -> int:
+        """How many wait for an answer."""
+        return self._open
+
+    async def agree(self, widening: Widening) -> None:
+        """Return when the person has said yes, within 120 s.
+
+        Raises:
+            Denial: they said no, did not answer, or nobody is there.
+        """
+        if self._open >= MAX_OPEN_PROPOSALS:
+            raise Denial(Code.NO_ANSWER, "other changes wait for the person already", Retry.LATER)
+        self._open += 1
+        try:
+            answer = await self._answer(self._proposal(widening))
+        finally:
+            self._open -= 1
+        if answer.verdict is not Verdict.ALLOW:
+            raise Denial(Code.REFUSED_BY_PERSON, "the person at this computer said no")
+
+    async def _answer(self, proposal: Proposal) -> Answer:
+        ticket = self._desk.open(proposal)
+        try:
+            answer = await wait_for_answer(ticket, self._clock, patience_s=self._patience_s, life_s=PROPOSAL_LIFE_S)
+        except asyncio.CancelledError:
+            ticket.withdraw(Withdrawal.CLIENT_GAVE_UP)
+            raise
+        if answer.digest != proposal.digest:
+            raise Denial(Code.GATEWAY_FAULT, "the answer was to another question than this one")
+        return answer
+
+    def _proposal(self, widening: Widening) -> Proposal:
+        call = CallId(uuid.uuid4().hex)
+        shown = [call, widening.title, widening.sentence, [list(f) for f in widening.facts], list(widening.warnings)]
+        return Proposal(
+            id=call,
+            asked_at=self._clock.now(),
+            title=widening.title,
+            sentence=widening.sentence,
+            facts=widening.facts,
+            warnings=widening.warnings,
+            digest=self._digester.of("proposal", shown),
+            patience_s=self._patience_s,
+        )

@@ -1,0 +1,66 @@
+"""The gateway that serves: the parts, with the endpoint and the control socket open."""
+
+from pathlib import Path
+
+from ztmcp_desktop.control.assembly import Parts, assemble
+from ztmcp_desktop.control.parts import Front
+from ztmcp_desktop.control.socket import ControlSocket
+from ztmcp_desktop.domain.ledger import Draft, EntryKind
+from ztmcp_desktop.gateway.endpoint import Endpoint
+from ztmcp_desktop.gateway.http_server import HttpServer
+from ztmcp_desktop.ports import ConsentDesk
+from ztmcp_desktop.settings import Home, Settings
+
+
+class Serving:
+    """One running gateway. Made by `start`, ended by `stop`; both on the core's loop."""
+
+    def __init__(self, parts: Parts, endpoint: Endpoint) -> None:
+        self.parts = parts
+        self._endpoint = endpoint
+        self._server = HttpServer(endpoint.app, parts.settings.port)
+        self._socket = ControlSocket(parts.home, parts.outside)
+
+    @classmethod
+    async def start(cls, home: Home, settings: Settings, desk: ConsentDesk, front: Front, user_home: Path) -> "Serving":
+        """Build everything and listen; `front.port` is set when it does. The caller holds the home's lock.
+
+        Raises:
+            Denial: something that it needs is missing, or the port is taken.
+        """
+        parts = await assemble(home, settings, desk, front, user_home)
+        endpoint = Endpoint(
+            gate=parts.pipeline,
+            clients=parts.clients,
+            catalogue=parts.catalogue,
+            ledger=parts.store,
+            settings=settings,
+            clock=parts.clock,
+        )
+        serving = cls(parts, endpoint)
+        try:
+            await serving._open()
+        except BaseException:
+            await parts.close()
+            raise
+        return serving
+
+    async def _open(self) -> None:
+        parts = self.parts
+        if not parts.front.screen and parts.rules.drift():
+            # Without a screen there is nobody to ask: who may edit the files may start the gateway.
+            parts.rules.adopt()
+        await self._endpoint.start()
+        await parts.store.append(Draft(kind=EntryKind.GATEWAY, method="start"))
+        await self._server.start()
+        parts.front.port = parts.settings.port
+        await self._socket.start()
+
+    async def stop(self) -> None:
+        """Refuse what comes, end what runs, and close the ledger."""
+        await self._socket.stop()
+        self.parts.front.port = None
+        await self._endpoint.stop()
+        await self._server.stop()
+        await self.parts.store.append(Draft(kind=EntryKind.GATEWAY, method="stop"))
+        await self.parts.close()
