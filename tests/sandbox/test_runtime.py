@@ -82,6 +82,18 @@ async def test_a_program_in_the_homes_bin_does_not_open_the_home(machine: Machin
     assert runtime.mounts == (found,)
 
 
+async def test_a_link_in_the_homes_bin_is_followed_to_where_the_program_is_installed(
+    machine: Machine, tmp_path: Path
+) -> None:
+    found = program(tmp_path / "tool" / "bin" / "tool")
+    link = machine.home / "bin" / "tool"
+    link.parent.mkdir()
+    link.symlink_to(found)
+    runtime = await machine.resolve(str(link))
+    assert runtime.argv == (str(found),)
+    assert runtime.mounts == (tmp_path / "tool",)
+
+
 async def test_a_virtual_environment_comes_with_the_python_that_it_was_made_of(machine: Machine) -> None:
     runtime = await machine.resolve(sys.executable, "-c", "pass")
     assert Path(sys.prefix) in runtime.mounts
@@ -106,5 +118,13 @@ async def test_a_script_named_in_the_command_is_mounted_alone(machine: Machine, 
     script = tmp_path / "project" / "server.py"
     script.parent.mkdir()
     script.write_text("")
-    runtime = await machine.resolve("/usr/bin/env", str(script), str(tmp_path / "project"))
+    data = tmp_path / "project" / "data.db"
+    data.write_text("")
+    runtime = await machine.resolve("/bin/sh", str(script), str(data))
     assert runtime.mounts == (script,)
+
+
+async def test_a_file_that_is_no_script_is_not_shown(machine: Machine, tmp_path: Path) -> None:
+    data = tmp_path / "data.db"
+    data.write_text("")
+    assert (await machine.resolve("/usr/bin/env", str(data))).mounts == ()

@@ -16,6 +16,7 @@ SYSTEM = tuple(Path(part) for part in ("/usr", "/bin", "/sbin", "/lib", "/lib32"
 MAX_LINKS = 16
 MAX_SHEBANGS = 4
 MAX_SHEBANG_BYTES = 512
+_INTERPRETER = re.compile(r"(?:python|pypy|node|deno|bun|ruby|perl|php|lua|sh|bash|dash|java)[\d.]*", re.ASCII)
 _PYVENV_HOME = re.compile(r"^home\s*=\s*(.+)$", re.MULTILINE)
 
 
@@ -55,16 +56,12 @@ class Runtimes:
         return self._of_command(argv, (installed.label,))
 
     def _of_command(self, argv: tuple[str, ...], installed: tuple[str, ...]) -> Runtime:
-        executable = self._executable(argv[0])
         mounts: dict[Path, None] = {}
         path: dict[Path, None] = {}
-        self._add_program(executable, mounts, path)
-        for argument in argv[1:]:
-            self._add_script(argument, mounts)
+        program = self._add_program(self._executable(argv[0]), mounts, path)
+        arguments = self._with_script(program, list(argv[1:]), mounts)
         kept = tuple(mount for mount in mounts if not _within(mount, SYSTEM))
-        return Runtime(
-            argv=(str(executable), *argv[1:]), mounts=_outermost(kept), path=tuple(path), installed=installed
-        )
+        return Runtime(argv=(str(program), *arguments), mounts=_outermost(kept), path=tuple(path), installed=installed)
 
     def _executable(self, command: str) -> Path:
         """Where the command is; found on PATH only in absolute folders that nobody else can write to."""
@@ -82,47 +79,63 @@ class Runtimes:
             raise Denial(Code.SERVER_UNAVAILABLE, f"{found} is not there or cannot be run")
         return Path(os.path.normpath(found))
 
-    def _add_program(self, program: Path, mounts: dict[Path, None], path: dict[Path, None], depth: int = 0) -> None:
-        """The program with every link on the way to it, what it is installed in, and its interpreter."""
+    def _add_program(self, program: Path, mounts: dict[Path, None], path: dict[Path, None], depth: int = 0) -> Path:
+        """Mount the program with what it is installed in and its interpreter; gives the path to run it by.
+
+        That is the first link on the way to it whose installation may be shown: a virtual environment's python must be
+        called by its link, a link in the home's own bin must not.
+        """
         if depth > MAX_SHEBANGS:
             raise Denial(Code.SERVER_UNAVAILABLE, f"{program} has too many interpreters")
-        path.setdefault(program.parent)
-        for place in _links(program):
-            self._add_installation(place, mounts)
+        links = _links(program)
+        chosen = next((place for place in links if self._installation(place) is not None), links[-1])
+        for place in links[links.index(chosen) :]:
+            if not _within(place, SYSTEM):
+                self._mount(self._installation(place) or place, mounts)
+                self._add_base(place, mounts)
+        path.setdefault(chosen.parent)
         interpreter = _shebang(program)
         if interpreter:
             self._add_program(self._executable(interpreter), mounts, path, depth + 1)
+        return chosen
 
-    def _add_installation(self, program: Path, mounts: dict[Path, None]) -> None:
-        """The folder that the program is installed in: `PREFIX` of `PREFIX/bin/NAME`, a node_modules, or itself."""
+    def _installation(self, program: Path) -> Path | None:
+        """The folder that the program is installed in: `PREFIX` of `PREFIX/bin/NAME`, or a node_modules."""
         if _within(program, SYSTEM):
-            return
+            return program.parent
         modules = _node_modules(program)
         prefix = modules or (program.parent.parent if program.parent.name in {"bin", "Scripts"} else None)
-        if prefix is None or self._refuse(prefix):
-            self._mount(program, mounts)
-            return
-        self._mount(prefix, mounts)
-        config = prefix / "pyvenv.cfg"
-        if config.is_file():
-            found = _PYVENV_HOME.search(config.read_text(encoding="utf-8", errors="replace"))
-            base = Path(found[1].strip()) if found else None
-            if base and base.is_absolute() and base.name == "bin" and not _within(base, SYSTEM):
-                for place in dict.fromkeys((base.parent, base.parent.resolve())):
-                    self._mount(place, mounts)
+        return None if prefix is None or self._refuse(prefix) else prefix
 
-    def _add_script(self, argument: str, mounts: dict[Path, None]) -> None:
-        """A script file named in the command, with the node_modules that it lies in."""
-        if not argument.startswith("/") or not os.path.isfile(argument):  # noqa: PTH113 - may hold any characters
+    def _add_base(self, program: Path, mounts: dict[Path, None]) -> None:
+        """Mount the Python that a virtual environment was made of."""
+        config = program.parent.parent / "pyvenv.cfg"
+        if not config.is_file():
             return
-        for place in _links(Path(os.path.normpath(argument))):
-            if not _within(place, SYSTEM):
-                self._mount(_node_modules(place) or place, mounts)
+        found = _PYVENV_HOME.search(config.read_text(encoding="utf-8", errors="replace"))
+        base = Path(found[1].strip()) if found else None
+        if base and base.is_absolute() and base.name == "bin" and not _within(base.resolve(), SYSTEM):
+            self._mount(base.parent, mounts)
+
+    def _with_script(self, program: Path, arguments: list[str], mounts: dict[Path, None]) -> list[str]:
+        """Mount the script that an interpreter is given, with the node_modules that it lies in, under its real path.
+
+        Only the first file of the command is a script; later ones are data, which only a limit can open.
+        """
+        if _INTERPRETER.fullmatch(program.name) is None:
+            return arguments
+        for index, argument in enumerate(arguments):
+            if argument.startswith("/") and os.path.isfile(argument):  # noqa: PTH113 - may hold any characters
+                script = Path(argument).resolve()
+                if not _within(script, SYSTEM):
+                    self._mount(_node_modules(script) or script, mounts)
+                return [*arguments[:index], str(script), *arguments[index + 1 :]]
+        return arguments
 
     def _mount(self, place: Path, mounts: dict[Path, None]) -> None:
         if reason := self._refuse(place):
             raise Denial(Code.OUTSIDE_LIMITS, f"the command needs {place}, which is not shown to servers: {reason}")
-        mounts.setdefault(place)
+        mounts.setdefault(place.resolve())
 
     def _refuse(self, place: Path) -> str | None:
         real = place.resolve()
@@ -135,13 +148,13 @@ class Runtimes:
 
 
 def _links(program: Path) -> tuple[Path, ...]:
-    """The program, each link that it leads through, and where it really is."""
-    found = [program]
+    """The program, each link that it leads through, and where it really is; the folders of each are resolved."""
+    found = [program.parent.resolve() / program.name]
     for _ in range(MAX_LINKS):
         if not found[-1].is_symlink():
             break
         target = found[-1].parent / found[-1].readlink()
-        found.append(Path(os.path.normpath(target)))
+        found.append(target.parent.resolve() / target.name)
     return tuple(dict.fromkeys([*found, program.resolve()]))
 
 
