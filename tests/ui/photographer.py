@@ -1,121 +1,142 @@
 """Paints the windows offscreen and saves them: `python -m tests.ui.photographer light|dark SCALE FOLDER`."""
 
+import json
 import os
 import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
 
+from PySide6.QtCore import Qt
+from PySide6.QtWidgets import QApplication, QLabel, QPushButton, QWidget
+
+from tests.ui.core import CoreThread, MemoryPlane, MemoryTimeline, sample_items
+from tests.ui.samples import WORST, make_proposal, make_question
+from ztmcp_desktop.domain.consent import Proposal, Question
 from ztmcp_desktop.domain.risk import Risk
+from ztmcp_desktop.ui.bridge import Bridge
+from ztmcp_desktop.ui.consent_dialog import ConsentDialog
+from ztmcp_desktop.ui.main_window import MainWindow
+from ztmcp_desktop.ui.parts import row
+from ztmcp_desktop.ui.plain_view import PlainView
+from ztmcp_desktop.ui.shapes import TrayState, tray_icon
+from ztmcp_desktop.ui.theme import dress, theme_of
+
+FEWEST_COLOURS = 3
+PATIENCE_S = 10
+SCREEN = {"name": "s", "x": 0, "y": 0, "width": 1600, "height": 1000}
+SCREEN |= {"logicalDpi": 96, "logicalBaseDpi": 96, "dpr": 1}
 
 
-def main(scheme: str, scale: str, folder: Path) -> int:
-    os.environ["QT_QPA_PLATFORM"] = "offscreen"
-    os.environ["QT_SCALE_FACTOR"] = scale
-    from PySide6.QtCore import Qt
-    from PySide6.QtWidgets import QApplication, QLabel, QWidget
-
-    from tests.ui import samples
-    from tests.ui.core import CoreThread, MemoryPlane, MemoryTimeline, sample_items
-    from ztmcp_desktop.ui.bridge import Bridge
-    from ztmcp_desktop.ui.consent_dialog import ConsentDialog
-    from ztmcp_desktop.ui.main_window import MainWindow
-    from ztmcp_desktop.ui.parts import row
-    from ztmcp_desktop.ui.plain_view import PlainView
-    from ztmcp_desktop.ui.shapes import TrayState, tray_icon
-    from ztmcp_desktop.ui.theme import dress, theme_of
-
-    folder.mkdir(exist_ok=True)
-    application = QApplication.instance() or QApplication([])
-    dress(application, Qt.ColorScheme.Dark if scheme == "dark" else Qt.ColorScheme.Light)
-    taken: list[str] = []
-
-    def settle() -> None:
-        for _ in range(6):
-            application.processEvents()
-
-    def take(widget: QWidget, name: str) -> None:
-        settle()
-        file = f"{name}-{scheme}-{scale}00.png"
-        image = widget.grab().toImage()
-        colours = {image.pixel(x, y) for x in range(0, image.width(), 7) for y in range(0, image.height(), 7)}
-        if len(colours) < 3 or not image.save(str(folder / file)):
-            raise SystemExit(f"{file} is empty or was not saved")
-        taken.append(file)
-
+def questions() -> dict[str, Question | Proposal]:
+    """What the dialog is photographed with."""
     long_text = "\n".join(f"line {n}: the quick brown fox jumps over the lazy dog" for n in range(400))
-    cases = {
-        "dialog-read": samples.make_question(
-            subject="read_text_file", arguments={"path": "/home/u/project/notes.md"}, risk=Risk.READ, plain=True
-        ),
-        "dialog-write": samples.make_question(),
-        "dialog-destroy": samples.make_question(
-            subject="delete_branch",
-            arguments={"repository": "acme/shop", "branch": "main", "force": True, "retries": 3, "labels": []},
-            risk=Risk.DESTROY,
-        ),
-        "dialog-long": samples.make_question(
+    branch = {"repository": "acme/shop", "branch": "main", "force": True, "retries": 3, "labels": []}
+    notes = {"path": "/home/u/project/notes.md"}
+    return {
+        "dialog-read": make_question(subject="read_text_file", arguments=notes, risk=Risk.READ, plain=True),
+        "dialog-write": make_question(),
+        "dialog-destroy": make_question(subject="delete_branch", arguments=branch, risk=Risk.DESTROY),
+        "dialog-long": make_question(
             subject="a_tool_with_a_very_long_name_" * 12,
             client="a" * 32,
             server="b" * 32,
             arguments={"content": long_text, "nested": {"deep": [{"key with spaces": None}]}},
             risk=Risk.UNKNOWN,
         ),
-        "dialog-unicode": samples.make_question(arguments={"text": samples.WORST, "\u202eyek": "true"}),
-        "dialog-proposal": samples.make_proposal(),
+        "dialog-unicode": make_question(arguments={"text": WORST, "\u202eyek": "true"}),
+        "dialog-proposal": make_proposal(),
     }
-    for name, question in cases.items():
-        dialog = ConsentDialog(settle_ms=0)
-        dialog.add(question)
-        settle()
-        take(dialog, name)
-        dialog.hide()
-    dialog = ConsentDialog(settle_ms=0)
-    for number in range(3):
-        dialog.add(samples.make_question(f"q{number}"))
-    settle()
-    dialog.card.findChild(QWidget, "consent.claims-toggle").click()
-    take(dialog, "dialog-queue-claims")
-    dialog.hide()
-    core = CoreThread()
-    window = MainWindow(Bridge(core.loop, MemoryTimeline(sample_items()), MemoryPlane()))
-    window.show()
-    window.start()
 
-    def wait(done: Callable[[], bool]) -> None:
-        end = time.monotonic() + 10
-        while not done():
-            application.processEvents()
+
+class Photographer:
+    """One application, in one scheme and scale."""
+
+    def __init__(self, scheme: str, scale: str, folder: Path) -> None:
+        self._folder = folder
+        self._ending = f"{scheme}-{scale}00.png"
+        self._application = QApplication([])
+        dress(self._application, Qt.ColorScheme.Dark if scheme == "dark" else Qt.ColorScheme.Light)
+        self.taken: list[str] = []
+
+    def wait(self, met: Callable[[], bool]) -> None:
+        end = time.monotonic() + PATIENCE_S
+        while not met():
+            self._application.processEvents()
             if time.monotonic() > end:
                 raise SystemExit("the window did not fill in time")
 
-    wait(lambda: window.activity.model.rowCount() > 20)
-    window.activity.view.setCurrentIndex(window.activity.model.index(2))
-    wait(lambda: len(window.activity.details.findChildren(PlainView)) >= 3)
-    take(window, "activity")
-    for page in ("Servers", "Clients", "Secrets"):
-        window.show_page(page)
-        thing = {"Servers": window.servers, "Clients": window.clients, "Secrets": window.secrets}[page]
-        wait(lambda thing=thing: thing.chosen is not None and thing.pane.count() > 2)
-        take(window, page.lower())
-    window.servers.show_form()
-    window.show_page("Servers")
-    window.servers.show_form()
-    take(window, "servers-form")
-    window.hide()
-    strip = QWidget()
-    strip.setLayout(row(spacing=16))
-    for state in TrayState:
-        for side in (22, 64):
-            picture = QLabel()
-            icon = tray_icon(state, 3, theme_of(application.palette()))
-            picture.setPixmap(icon.pixmap(side))
-            strip.layout().addWidget(picture)
-    strip.show()
-    take(strip, "tray")
-    settle()
-    core.stop()
-    sys.stdout.write("\n".join(taken))
+    def take(self, widget: QWidget, name: str) -> None:
+        for _ in range(6):
+            self._application.processEvents()
+        image = widget.grab().toImage()
+        seen = {image.pixel(x, y) for x in range(0, image.width(), 7) for y in range(0, image.height(), 7)}
+        file = f"{name}-{self._ending}"
+        if len(seen) < FEWEST_COLOURS or not image.save(str(self._folder / file)):
+            raise SystemExit(f"{file} is empty or was not saved")
+        self.taken.append(file)
+
+    def dialogs(self) -> None:
+        dialog = ConsentDialog(settle_ms=0)
+        for name, question in questions().items():
+            dialog.add(question)
+            self.wait(lambda: dialog.card.arguments.hidden_lines < dialog.card.arguments.line_count)
+            self.take(dialog, name)
+            dialog.close()
+        for number in range(3):
+            dialog.add(make_question(f"q{number}"))
+        toggle = dialog.findChild(QPushButton, "consent.claims-toggle")
+        toggle.click()
+        self.take(dialog, "dialog-queue-claims")
+        dialog.remove("q0", "the client gave up")
+        self.take(dialog, "dialog-withdrawn")
+        dialog.hide()
+
+    def window(self) -> None:
+        core = CoreThread()
+        window = MainWindow(Bridge(core.loop, MemoryTimeline(sample_items()), MemoryPlane()))
+        window.show()
+        window.start()
+        activity = window.activity
+        self.wait(lambda: activity.model.rowCount() > 20)
+        activity.view.setCurrentIndex(activity.model.index(2))
+        self.wait(lambda: len(activity.details.findChildren(PlainView)) >= 3)
+        self.take(window, "activity")
+        for name, page in (("Servers", window.servers), ("Clients", window.clients), ("Secrets", window.secrets)):
+            window.show_page(name)
+            self.wait(lambda page=page: page.chosen is not None and page.pane.count() > 2)
+            self.take(window, name.lower())
+        window.show_page("Servers")
+        window.servers.show_form()
+        self.take(window, "servers-form")
+        window.hide()
+        core.stop()
+
+    def tray(self) -> None:
+        strip = QWidget()
+        line = row(spacing=16)
+        strip.setLayout(line)
+        for state in TrayState:
+            for side in (22, 64):
+                picture = QLabel()
+                picture.setPixmap(tray_icon(state, 3, theme_of(self._application.palette())).pixmap(side))
+                line.addWidget(picture)
+        strip.show()
+        self.take(strip, "tray")
+
+
+def main(scheme: str, scale: str, folder: Path) -> int:
+    folder.mkdir(exist_ok=True)
+    config = folder / f"screen-{scheme}-{scale}.json"
+    config.write_text(json.dumps({"screens": [SCREEN]}))
+    os.environ["QT_QPA_PLATFORM"] = f"offscreen:configfile={config}"
+    os.environ["QT_SCALE_FACTOR"] = scale
+    photographer = Photographer(scheme, scale, folder)
+    photographer.dialogs()
+    photographer.window()
+    photographer.tray()
+    config.unlink()
+    sys.stdout.write("\n".join(photographer.taken))
     return 0
 
 

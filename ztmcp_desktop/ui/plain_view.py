@@ -16,6 +16,7 @@ _LABEL_SHARE = 0.3
 _PADDING = 10.0
 _GAP = 16.0
 _MIN_COLUMNS = 8
+_MOST_HINTED = 60
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -114,7 +115,7 @@ class PlainView(QAbstractScrollArea):
         return self._rows
 
     def sizeHint(self) -> QSize:
-        return QSize(480, self.height_for_lines(max(3, min(len(self._lines), 12))))
+        return QSize(480, self.height_for_lines(max(3, min(len(self._lines), _MOST_HINTED))))
 
     def height_for_lines(self, lines: int) -> int:
         """Pixels that show so many lines at once."""
@@ -212,7 +213,10 @@ class PlainView(QAbstractScrollArea):
     def _note_seen(self, top: int, bottom: int) -> None:
         if not self.isVisible() or self.window().isMinimized():
             return
+        # Only lines that no edge of the window or of a box around this view cuts off.
+        clear = self.viewport().visibleRegion().boundingRect().bottom() + 1
+        whole = int((clear - _PADDING + 5) / self._line_height())
         before = len(self._seen)
-        self._seen.update(range(top, bottom))
+        self._seen.update(range(top, min(bottom, top + max(0, whole))))
         if len(self._seen) != before:
             self.seen_changed.emit()

@@ -2,7 +2,7 @@
 
 from PySide6.QtCore import Qt, Signal
 from PySide6.QtGui import QResizeEvent
-from PySide6.QtWidgets import QButtonGroup, QHBoxLayout, QRadioButton, QScrollArea, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QButtonGroup, QHBoxLayout, QRadioButton, QScrollArea, QSizePolicy, QVBoxLayout, QWidget
 
 from ztmcp_desktop.domain.consent import Proposal, Question, Scope
 from ztmcp_desktop.domain.risk import Risk
@@ -14,6 +14,8 @@ from ztmcp_desktop.ui.sentence import Sentence, Span
 from ztmcp_desktop.ui.theme import scaled
 
 _NOTES_SHARE = 0.3
+_FEWEST_LINES = 3
+_LEAST_LINES = 2
 _TOO_LONG = "This is more than can be shown, so it cannot be allowed here."
 _TEXT_WHOSE = "▸  what the server says of this tool (not verified)"
 _TEXT_WHOSE_OPEN = "▾  what the server says of this tool (not verified)"
@@ -69,6 +71,8 @@ class QuestionCard(QWidget):
         said.setContentsMargins(0, 4, 0, 4)
         self._said = card(said, "sunken")
         self._said.hide()
+        for box in (self._sent, self._said):
+            box.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Maximum)
         keep = self._next.sizePolicy()
         keep.setRetainSizeWhenHidden(True)
         self._next.setSizePolicy(keep)
@@ -94,9 +98,12 @@ class QuestionCard(QWidget):
         top = row(self._badge, self._heading, spacing=12)
         top.setAlignment(self._badge, Qt.AlignmentFlag.AlignTop)
         who = column(top, self._caller, spacing=4)
-        whole = column(who, self._sent, self._notes_area, self._claims_toggle, self._said, self._scope_row, spacing=8)
-        whole.setStretchFactor(self._sent, 3)
-        whole.setStretchFactor(self._said, 2)
+        whole = column(
+            who, self._sent, self._notes_area, self._claims_toggle, self._said, None, self._scope_row, spacing=8
+        )
+        # The boxes take the room before the gap does, as far as their lines need it.
+        whole.setStretchFactor(self._sent, 300)
+        whole.setStretchFactor(self._said, 200)
         self.setLayout(whole)
 
     def show_question(self, question: Question | Proposal) -> None:
@@ -139,6 +146,11 @@ class QuestionCard(QWidget):
         self._notes_area.setVisible(bool(said))
         self._fit_notes()
 
+    def _fit(self, view: PlainView) -> None:
+        """No higher than its lines, so that what follows stands right below; never below three lines."""
+        view.setMinimumHeight(view.height_for_lines(min(_LEAST_LINES, max(1, view.line_count))))
+        view.setMaximumHeight(view.height_for_lines(max(_FEWEST_LINES, view.line_count)))
+
     def _fit_notes(self) -> None:
         width = max(200, self.width() - 14)
         wanted = 2
@@ -160,6 +172,7 @@ class QuestionCard(QWidget):
     def _toggle_claims(self) -> None:
         opened = not self._said.isVisible()
         self._said.setVisible(opened)
+        self._fit(self._claims)
         self._claims_toggle.setText(_TEXT_WHOSE_OPEN if opened else _TEXT_WHOSE)
 
     def _show_next(self) -> None:
@@ -169,6 +182,7 @@ class QuestionCard(QWidget):
     def _seen(self) -> None:
         lines = self.arguments.hidden_lines
         text = words.hidden_text(lines, self.arguments.hidden_characters if lines else 0)
+        self._fit(self.arguments)
         self._hidden.setText(_TOO_LONG if self.too_long else text)
         self._next.setVisible(lines > 0)
         self.changed.emit()

@@ -9,7 +9,7 @@ from PySide6.QtWidgets import QSizePolicy, QWidget
 from ztmcp_desktop.scan.hidden import visible
 from ztmcp_desktop.ui.theme import theme_of
 
-MAX_SHOWN = 72
+MAX_SHOWN = 56
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,7 +35,7 @@ class Sentence(QWidget):
         super().__init__(parent)
         self._spans: tuple[Span, ...] = ()
         self._muted = muted
-        policy = QSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Preferred)
+        policy = QSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Minimum)
         policy.setHeightForWidth(True)
         self.setSizePolicy(policy)
 

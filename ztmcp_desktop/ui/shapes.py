@@ -195,6 +195,9 @@ def tray_pixmap(state: TrayState, count: int, side: int, theme: Theme) -> QPixma
     line = QPen(ink if state is TrayState.PAUSED else paper, max(1.5, side * 0.1))
     line.setCapStyle(Qt.PenCapStyle.RoundCap)
     _draw_state(painter, box, state, count, line)
+    if state is TrayState.WATCHING:
+        painter.setBrush(ink)
+        painter.drawEllipse(QPointF(side / 2, side * 0.48), side * 0.085, side * 0.085)
     painter.end()
     return pixmap
 
@@ -205,9 +208,6 @@ def _draw_state(painter: QPainter, box: QRectF, state: TrayState, count: int, li
     match state:
         case TrayState.WATCHING:
             _draw_eye(painter, inner.adjusted(-side * 0.08, -side * 0.08, side * 0.08, side * 0.08), line)
-            painter.setBrush(QColor(0, 0, 0, 150))
-            pupil = side * 0.085
-            painter.drawEllipse(inner.center(), pupil, pupil)
         case TrayState.ASKING:
             text = str(count) if count <= _MOST_COUNTED else "9+"
             _draw_sign(painter, box.adjusted(0, 0, 0, -side * 0.06), text, line.color())

@@ -181,6 +181,15 @@ QScrollArea {{ background: transparent; border: none; }}
 QScrollArea > QWidget > QWidget {{ background: transparent; }}
 QRadioButton {{ spacing: 8px; padding: 2px; }}
 QRadioButton:focus {{ color: {theme.accent}; }}
+QRadioButton::indicator {{ width: 14px; height: 14px; border: 2px solid {theme.muted}; border-radius: 9px;
+    background: {theme.surface}; }}
+QRadioButton::indicator:checked {{ width: 8px; height: 8px; border: 5px solid {theme.accent}; }}
+QCheckBox {{ spacing: 8px; padding: 2px; }}
+QCheckBox::indicator {{ width: 14px; height: 14px; border: 2px solid {theme.muted}; border-radius: 4px;
+    background: {theme.surface}; }}
+QCheckBox::indicator:checked {{ width: 8px; height: 8px; border: 5px solid {theme.accent};
+    background: {theme.on_accent}; }}
+QCheckBox:focus {{ color: {theme.accent}; }}
 QSplitter::handle {{ background: transparent; }}
 QMenu {{ background: {theme.surface}; border: 1px solid {theme.line}; padding: 4px; }}
 QMenu::item {{ padding: 6px 24px; border-radius: 4px; }}
