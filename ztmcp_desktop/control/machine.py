@@ -12,7 +12,7 @@ def open_sandbox(home: Home, user_home: Path) -> Sandbox:
     """The sandbox of this system; one that refuses where there is none."""
     from ztmcp_desktop.sandbox.bubblewrap import open_sandbox as choose
 
-    return choose(home.folders(), user_home, home.packages)
+    return choose(home.folders(), user_home)
 
 
 def open_runtimes(home: Home, user_home: Path) -> RuntimeResolver:
