@@ -4,21 +4,19 @@ from pathlib import Path
 
 from ztmcp_desktop.domain.json import JsonObject
 from ztmcp_desktop.ports import RuntimeResolver, Sandbox, Vault
+from ztmcp_desktop.sandbox import bubblewrap
+from ztmcp_desktop.sandbox.runtime import Runtimes
 from ztmcp_desktop.settings import Home
 from ztmcp_desktop.vault.keychain import Keychain
 
 
 def open_sandbox(home: Home, user_home: Path) -> Sandbox:
     """The sandbox of this system; one that refuses where there is none."""
-    from ztmcp_desktop.sandbox.bubblewrap import open_sandbox as choose
-
-    return choose(home.folders(), user_home)
+    return bubblewrap.open_sandbox(home.folders(), user_home, home.packages)
 
 
 def open_runtimes(home: Home, user_home: Path) -> RuntimeResolver:
     """What finds and installs the programs of servers."""
-    from ztmcp_desktop.sandbox.runtime import Runtimes
-
     return Runtimes(home.packages, home.folders(), user_home)
 
 
