@@ -30,16 +30,22 @@ def problems_of(status: JsonObject) -> tuple[tuple[str, str], ...]:
         found.append(("danger", "Everything is locked: every call is refused until you unlock."))
     keychain = status.get("keychain") or {}
     if keychain and not keychain.get("works"):
-        what = f"The keychain does not answer: {keychain.get('reason')}. No secret can be read, so calls are refused."
-        found.append(("danger", f"{what} {keychain.get('mend') or ''}".strip()))
+        what = "No secret can be read from the keychain, so the calls that need one are refused."
+        found.append(("danger", _with_reason(what, keychain)))
     sandbox = status.get("sandbox") or {}
     if sandbox and not sandbox.get("works"):
-        what = f"Local servers cannot be confined here: {sandbox.get('reason')}. So none of them starts."
-        found.append(("danger", f"{what} {sandbox.get('mend') or ''}".strip()))
+        what = "Local servers cannot be confined on this machine, so none of them starts."
+        found.append(("danger", _with_reason(what, sandbox)))
     elif sandbox.get("missing"):
         limits = "; ".join(str(each) for each in sandbox["missing"])
         found.append(("warning", f"Confined servers run, but this machine does not enforce: {limits}."))
     return tuple((kind, visible(text)) for kind, text in found)
+
+
+def _with_reason(what: str, part: JsonObject) -> str:
+    """The sentence, why it is so, and how to mend it."""
+    said = [str(part[key]).strip() for key in ("reason", "mend") if part.get(key)]
+    return " ".join([what, *(text if text.endswith(".") else f"{text}." for text in said)])
 
 
 class MainWindow(QWidget):

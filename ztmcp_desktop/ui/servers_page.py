@@ -35,9 +35,9 @@ def where_text(server: JsonObject) -> str:
 
 def facts_of(server: JsonObject) -> tuple[Row, ...]:
     """Command, variables, secret names and limits of a server or its terms, nothing cut."""
-    facts: list[tuple[str, Json]] = [("command" if server.get("kind") != "remote" else "address", where_text(server))]
+    facts: list[tuple[str, Json]] = [("address" if server.get("url") else "command", where_text(server))]
     facts += [("folder", f"{path} ({_access(access)})") for path, access in server.get("folders") or []]
-    if not server.get("folders") and server.get("kind") != "remote" and "url" not in server:
+    if not server.get("folders") and not server.get("url"):
         facts.append(("folders", "none: it sees no folder of yours"))
     for key in ("env", "headers", "secret_env", "secret_headers", "argument_secrets", "limits"):
         if server.get(key):
@@ -137,7 +137,7 @@ class ServersPage(ThingsPage):
         if changes:
             text = "\n".join(str(change) for change in changes)
             self.put(facts_box("Changed since you approved it", rows_of([("", text)]), self._width, "warning"))
-        self.put(facts_box("What it is and may touch", facts_of(server), self._width))
+        self.put(facts_box("What it is and may touch", facts_of(server.get("terms") or server), self._width))
         if self._missing and server.get("kind") == "local":
             self.put(self._warning("Not enforced on this machine: " + "; ".join(self._missing)))
         self._put_runtime_and_offer(server)
