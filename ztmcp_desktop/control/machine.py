@@ -12,7 +12,7 @@ from ztmcp_desktop.vault.keychain import Keychain
 
 def open_sandbox(home: Home, user_home: Path) -> Sandbox:
     """The sandbox of this system; one that refuses where there is none."""
-    return bubblewrap.open_sandbox(home.folders(), user_home, home.packages)
+    return bubblewrap.open_sandbox(home.folders(), user_home)
 
 
 def open_runtimes(home: Home, user_home: Path) -> RuntimeResolver:
