@@ -10,8 +10,9 @@ from pytestqt.qtbot import QtBot
 from tests.ui.samples import make_proposal, make_question
 from ztmcp_desktop.domain.consent import Answer, DeskEvent, Hidden, Scope, Shown, Verdict
 from ztmcp_desktop.domain.risk import Risk
-from ztmcp_desktop.ui.consent_dialog import CALL_TITLE, CHANGE_TITLE, ConsentDialog, Screen
+from ztmcp_desktop.ui.consent_dialog import CALL_TITLE, CHANGE_TITLE, ConsentDialog
 from ztmcp_desktop.ui.plain_view import PlainView
+from ztmcp_desktop.ui.screen_lock import Screen
 
 SETTLE_MS = 300
 LONG = {"content": "\n".join(f"line {n}" for n in range(3000))}

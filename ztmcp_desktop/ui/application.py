@@ -16,10 +16,10 @@ from ztmcp_desktop.domain.names import CallId
 from ztmcp_desktop.ports import ControlPlane, Timeline
 from ztmcp_desktop.settings import Settings
 from ztmcp_desktop.ui.bridge import Bridge
-from ztmcp_desktop.ui.consent_dialog import ConsentDialog, Screen
+from ztmcp_desktop.ui.consent_dialog import ConsentDialog
 from ztmcp_desktop.ui.desk import QtDesk
 from ztmcp_desktop.ui.main_window import PAGES, MainWindow
-from ztmcp_desktop.ui.screen_lock import ScreenLock
+from ztmcp_desktop.ui.screen_lock import Screen, ScreenLock
 from ztmcp_desktop.ui.shapes import TrayState, tray_icon
 from ztmcp_desktop.ui.theme import dress, theme_of
 from ztmcp_desktop.ui.tray import Tray, TrayActions

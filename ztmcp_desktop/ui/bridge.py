@@ -78,8 +78,16 @@ class Bridge(QObject):
             work.close()
             failed(NO_CORE if not self._loop.is_running() else "The gateway is busy. Try again in a moment.")
             return
+        bounded = _bounded(work, limit_s)
+        try:
+            future = asyncio.run_coroutine_threadsafe(bounded, self._loop)
+        except RuntimeError:
+            # The core ended between the check and here.
+            bounded.close()
+            work.close()
+            failed(NO_CORE)
+            return
         self._pending += 1
-        future = asyncio.run_coroutine_threadsafe(_bounded(work, limit_s), self._loop)
         future.add_done_callback(lambda ended: self._arrived.emit(ended, done, failed))
 
     def _deliver(self, ended: "Future[Any]", done: Done, failed: Failed) -> None:

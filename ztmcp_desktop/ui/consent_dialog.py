@@ -2,7 +2,6 @@
 
 from collections import OrderedDict
 from collections.abc import Callable
-from enum import Enum
 
 from PySide6.QtCore import QEvent, QObject, QPoint, QRect, Qt, QTimer, Signal
 from PySide6.QtGui import QCloseEvent, QCursor, QGuiApplication, QKeyEvent
@@ -14,6 +13,7 @@ from ztmcp_desktop.ui import consent_words as words
 from ztmcp_desktop.ui.countdown import Countdown, Patience
 from ztmcp_desktop.ui.parts import button, card, column, label, row
 from ztmcp_desktop.ui.question_card import QuestionCard
+from ztmcp_desktop.ui.screen_lock import Screen
 from ztmcp_desktop.ui.settling import Settling
 
 CALL_TITLE = "ztmcp – allow this call?"  # noqa: RUF001 - the contract's dash
@@ -23,13 +23,6 @@ TICK_MS = 200
 WIDTH, HEIGHT = 760, 560
 MIN_WIDTH, MIN_HEIGHT = 520, 400
 _ENTER = frozenset((Qt.Key.Key_Return, Qt.Key.Key_Enter))
-
-
-class Screen(Enum):
-    """Whether the screen is locked, so that nobody can see the question."""
-
-    OPEN = "open"
-    LOCKED = "locked"
 
 
 class ConsentDialog(QDialog):

@@ -1,5 +1,7 @@
 """Hears from the desktop whether the screen is locked."""
 
+from enum import Enum
+
 from PySide6.QtCore import SLOT, QObject, Signal, Slot
 from PySide6.QtDBus import QDBusConnection
 
@@ -8,6 +10,13 @@ _SAVERS = (
     ("org.freedesktop.ScreenSaver", "/org/freedesktop/ScreenSaver", "org.freedesktop.ScreenSaver"),
     ("org.gnome.ScreenSaver", "/org/gnome/ScreenSaver", "org.gnome.ScreenSaver"),
 )
+
+
+class Screen(Enum):
+    """Whether the screen is locked, so that nobody can see the question."""
+
+    OPEN = "open"
+    LOCKED = "locked"
 
 
 class ScreenLock(QObject):
