@@ -6,7 +6,7 @@ from ztmcp_desktop.domain.call import Call, Channel
 from ztmcp_desktop.domain.denial import Code, Denial
 from ztmcp_desktop.domain.json import JsonObject
 from ztmcp_desktop.domain.proof import Injected
-from ztmcp_desktop.pipeline.mask_result import Masker
+from ztmcp_desktop.pipeline.masker import Masker
 from ztmcp_desktop.ports import ServerBook
 
 MAX_NOTICES_A_CALL = 10_000

@@ -22,7 +22,8 @@ from ztmcp_desktop.pipeline.identify import Identify
 from ztmcp_desktop.pipeline.inject import Inject
 from ztmcp_desktop.pipeline.judge import Judge
 from ztmcp_desktop.pipeline.mask_arguments import MaskArguments
-from ztmcp_desktop.pipeline.mask_result import Masker, MaskResult
+from ztmcp_desktop.pipeline.mask_result import MaskResult
+from ztmcp_desktop.pipeline.masker import Masker
 from ztmcp_desktop.pipeline.notices import Notices
 from ztmcp_desktop.pipeline.recheck import Recheck
 from ztmcp_desktop.pipeline.record import Recorder
@@ -107,35 +108,35 @@ class Pipeline:
 
 def build_pipeline(parts: PipelineParts) -> Pipeline:
     """Every stage, once, in its place."""
-    surrogates = Surrogates()
-    schemas = Schemas()
+    surrogates, schemas = Surrogates(), Schemas()
+    masker = Masker(surrogates)
     recorder = Recorder(parts.redact, parts.digester)
     authenticate, identify = Authenticate(parts.clients), Identify(parts.catalogue)
     confine = Confine(parts.servers, parts.own_folders, parts.user_home)
-    judge = Judge(parts.policy, parts.clock)
+    classify, judge = Classify(), Judge(parts.policy, parts.clock)
     chains = Chains(
         full=(
             authenticate,
             identify,
             # First, or a surrogate could carry past confine what confine would refuse.
             Restore(surrogates, schemas),
-            Classify(),
+            classify,
             # Before masking, because masking may hide what a rule needs.
             confine,
             judge,
             # Before consent, so that the person sees what will leave.
-            MaskArguments(),
+            MaskArguments(masker),
             Consent(_consent_parts(parts)),
             Recheck(authenticate, identify, confine, judge),
             # After consent, so that no secret is ever on a screen or in a proof.
             Inject(parts.vault, parts.servers, parts.upstreams, parts.digester),
-            WithMaskedChannel(Masker(surrogates), parts.servers),
+            WithMaskedChannel(masker, parts.servers),
             Forward(parts.upstreams, parts.clock),
             Screen(),
-            MaskResult(surrogates, parts.servers, schemas),
+            MaskResult(masker, parts.servers, schemas),
         ),
         listing=(authenticate, identify, judge, AnswerFromCatalogue(parts.lists)),
-        to_client=(authenticate, identify, judge, ForwardToClient()),
+        to_client=(authenticate, identify, classify, confine, judge, ForwardToClient()),
     )
     calls = CallGate(chains=chains, recorder=recorder, ledger=parts.ledger, lockdown=parts.lockdown, clock=parts.clock)
     notices = Notices(

@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 
 import sqlglot
 from sqlglot import exp
@@ -13,6 +14,7 @@ from ztmcp_desktop.domain.risk import Risk
 MAX_SQL_CHARS = 20_000
 MAX_STATEMENTS = 50
 MAX_NESTING = 60
+MAX_REMEMBERED = 64
 DIALECTS = ("sqlite", "postgres", "mysql", "tsql")
 
 # It logs the text of statements that it cannot parse, and what a call says is never logged.
@@ -65,6 +67,7 @@ def worst(risks: Iterator[Risk] | tuple[Risk, ...] | list[Risk]) -> Risk:
     return max(risks, key=_ORDER.index, default=Risk.READ)
 
 
+@lru_cache(maxsize=MAX_REMEMBERED)
 def statements(untrusted_text: str, dialect: str | None = None) -> SqlVerdict:
     """What a text of one or more statements may do, in this sqlglot dialect or, without one, at worst in any of ours.
 

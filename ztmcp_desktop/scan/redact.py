@@ -1,0 +1,49 @@
+"""One-way masking of JSON for the ledger and the logs: what is sensitive becomes a label, for good."""
+
+from ztmcp_desktop.domain.json import Json
+from ztmcp_desktop.scan.sensitive import find
+
+MAX_INTEGER = 10**40
+
+
+def label(kind: str) -> str:
+    """What stands for a value of this kind, e.g. `‹EMAIL›`."""
+    return f"\u2039{kind}\u203a"
+
+
+def redact_text(text: str, context: str = "") -> str:
+    """`text` with every finding replaced by its label. `context` says what the text is, e.g. its JSON key."""
+    pieces: list[str] = []
+    done = 0
+    for finding in find(text, context):
+        pieces += (text[done : finding.start], label(finding.kind))
+        done = finding.end
+    return "".join((*pieces, text[done:])) if pieces else text
+
+
+def redact(value: Json) -> Json:
+    """A copy of `value` with every finding in its strings, keys and numbers replaced by its label."""
+    return _redacted(value, "")
+
+
+def _redacted(value: Json, key: str) -> Json:
+    match value:
+        case str():
+            return redact_text(value, key)
+        case bool() | None:
+            return value
+        case int() | float():
+            digits = number_text(value)
+            return redact_text(digits, key) if find(digits, key) else value
+        case list():
+            return [_redacted(item, key) for item in value]
+        case dict():
+            return {redact_text(name): _redacted(item, name) for name, item in value.items()}
+    return label("UNKNOWN")
+
+
+def number_text(value: float) -> str:
+    """The digits of a number as a text to look through; a whole float reads like the integer it stands for."""
+    if isinstance(value, float):
+        return str(int(value)) if value.is_integer() and abs(value) < MAX_INTEGER else str(value)
+    return str(value) if abs(value) < MAX_INTEGER else ""
