@@ -43,7 +43,7 @@ def call(title: str, tool: str, **arguments: str) -> str:
     result = answer.get("result", {})
     text = "\n".join(part.get("text", "") for part in result.get("content", [])) or str(answer.get("error", ""))
     denial = result.get("_meta", {}).get("ztmcp/denial", {})
-    print(json.dumps({"title": title, "tool": tool, "code": denial.get("code"), "text": text}), flush=True)  # noqa: T201
+    print(json.dumps({"title": title, "tool": tool, "code": denial.get("code"), "text": text}), flush=True)
     return text
 
 

@@ -8,7 +8,8 @@ from ztmcp_desktop.domain.call import Call, Reply
 from ztmcp_desktop.domain.denial import Code, Denial
 from ztmcp_desktop.domain.json import Json, JsonObject
 from ztmcp_desktop.domain.proof import Forwarded, Screened
-from ztmcp_desktop.scan import hidden, injection
+from ztmcp_desktop.scan.hidden import signs as hidden_signs
+from ztmcp_desktop.scan.injection import signs as injection_signs
 
 MAX_INLINE_BYTES = 64 * 1024
 MARK = "ztmcp/signs"
@@ -45,8 +46,8 @@ def signs_in(value: Json) -> tuple[str, ...]:
     """Every sign that some text in `value` shows, each once, in order of name."""
     found: set[str] = set()
     for text in _texts(value):
-        found.update(hidden.signs(text))
-        found.update(injection.signs(text))
+        found.update(hidden_signs(text))
+        found.update(injection_signs(text))
     return tuple(sorted(found))
 
 

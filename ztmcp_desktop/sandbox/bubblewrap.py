@@ -1,282 +1,239 @@
-"""bubblewrap: namespaces of its own, an empty environment, and of the disk only what was given (bwrap(1))."""
+"""Confines local servers on Linux with bubblewrap (bwrap(1)); without it nothing starts."""
 
 import asyncio
-import json
 import os
 import shutil
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Self
 
-from ztmcp_desktop.domain.denial import Code, Denial, Retry
-from ztmcp_desktop.domain.limits import Access, Limits
+from ztmcp_desktop.domain.denial import Code, Denial
+from ztmcp_desktop.domain.limits import Access
 from ztmcp_desktop.domain.sandbox import Launch, SandboxReport
-from ztmcp_desktop.ports import ChildProcess, Sandbox
+from ztmcp_desktop.ports import Sandbox
+from ztmcp_desktop.sandbox import seccomp
 from ztmcp_desktop.sandbox.cgroup import Group, Groups, find_groups
+from ztmcp_desktop.sandbox.descriptors import Descriptors, open_exactly
 from ztmcp_desktop.sandbox.plan import SCRATCH, TEMPORARY_BYTES, Mount, etc_files, plan_mounts, system_arguments
 from ztmcp_desktop.sandbox.process import ConfinedProcess
 from ztmcp_desktop.sandbox.refusing import Refusing
-from ztmcp_desktop.sandbox.seccomp import program
+from ztmcp_desktop.sandbox.starting import Spawned, spawn
 
 NAME = "bubblewrap"
-BEGIN_S = 10.0
-TRY_S = 10.0
-MAX_INFO_BYTES = 4096
-PIPE_BYTES = 1024 * 1024
-PRLIMIT = "/usr/bin/prlimit"
-MEND = "Install it (apt-get install bubblewrap) and let users make namespaces (kernel.unprivileged_userns_clone=1)."
-_ISOLATED = (
-    *("--unshare-all", "--unshare-user", "--disable-userns", "--die-with-parent", "--new-session"),
-    *("--clearenv", "--cap-drop", "ALL", "--hostname", "server"),
+PROBE_S = 10.0
+STREAM_BYTES = 1024**2
+MAX_ARGUMENTS = 8500
+_PROGRAMS = "/usr/bin:/bin:/usr/local/bin"
+_PATH = "/usr/local/bin:/usr/bin:/bin"
+# Since 5.14 the kernel counts RLIMIT_NPROC in each user namespace for itself; before, a person's own processes count.
+_COUNTS_IN_NAMESPACE = (5, 14)
+
+_NO_BWRAP = ("bubblewrap is not installed.", "Install it, e.g. with `apt install bubblewrap`, and start again.")
+_MEND_NAMESPACES = (
+    "Allow unprivileged user namespaces: `sysctl kernel.unprivileged_userns_clone=1` on Debian; on Ubuntu 24.04 and "
+    "later install the AppArmor profile of bubblewrap or set `kernel.apparmor_restrict_unprivileged_userns=0`; in a "
+    "container, start it with the right to make namespaces."
 )
 
 
-def open_sandbox(own_folders: tuple[Path, ...], user_home: Path, packages: Path) -> Sandbox:
-    """The sandbox of this machine; one that refuses where there is none."""
+def open_sandbox(own_folders: tuple[Path, ...], user_home: Path) -> Sandbox:
+    """The sandbox of this system; where there is none, one that refuses and says so."""
     if sys.platform != "linux":
-        return Refusing(NAME, f"there is no sandbox for {sys.platform} yet.", "Use a remote server, or ztmcp on Linux.")
-    bwrap = shutil.which("bwrap", path="/usr/bin:/bin:/usr/local/bin")
-    if bwrap is None:
-        return Refusing(NAME, "bubblewrap is not installed.", MEND)
-    sandbox = Bubblewrap(bwrap, own_folders, user_home, packages)
-    report = sandbox.report()
-    return sandbox if report.works else Refusing(NAME, report.reason, report.mend)
+        return Refusing(
+            "none",
+            "There is no sandbox for this system yet.",
+            "Use servers at a URL, or run the gateway on Linux.",
+        )
+    return Bubblewrap(own_folders, user_home)
 
 
 class Bubblewrap:
-    """Implements `ports.Sandbox`.
+    """Implements `ports.Sandbox`: own namespaces, no network, and of the disk only what was approved.
 
-    `--die-with-parent` follows the thread that spawns, so `start` must be called on the core's loop, whose thread
-    lives as long as the core.
+    `start` must be awaited on a loop whose thread lives as long as the core: bubblewrap's `--die-with-parent` follows
+    the thread that spawned it, not the process (prctl(2), PR_SET_PDEATHSIG).
     """
 
-    def __init__(self, bwrap: str, own_folders: tuple[Path, ...], user_home: Path, packages: Path | None) -> None:
-        self._bwrap = bwrap
+    def __init__(
+        self,
+        own_folders: tuple[Path, ...],
+        user_home: Path,
+        *,
+        program: str | None = None,
+        groups: Groups | None = None,
+    ) -> None:
         self._own = own_folders
-        self._home = user_home
-        self._packages = packages
-        self._groups = find_groups()
-        self._groups.sweep()
+        self._user_home = user_home
+        self._program = program or shutil.which("bwrap", path=_PROGRAMS)
+        self._prlimit = shutil.which("prlimit", path=_PROGRAMS)
+        self._groups = find_groups() if groups is None else groups
+        self._features: frozenset[str] = frozenset()
         self._report: SandboxReport | None = None
 
     def report(self) -> SandboxReport:
         if self._report is None:
-            self._report = self._try()
+            self._groups.sweep()
+            self._report = self._examine()
         return self._report
 
-    async def start(self, launch: Launch) -> ChildProcess:
-        if not self.report().works:
-            raise Denial(Code.SERVER_UNAVAILABLE, f"{launch.server} cannot be confined: {self.report().reason}")
-        mounts = await asyncio.to_thread(plan_mounts, launch, self._own, self._home, self._packages)
-        group = self._groups.make(launch.limits.memory_bytes, launch.limits.processes) if self._groups.bases else None
+    async def start(self, launch: Launch) -> ConfinedProcess:
+        report = await asyncio.to_thread(self.report)
+        if not report.works or self._program is None:
+            return await Refusing(NAME, report.reason, report.mend).start(launch)
+        mounts = await asyncio.to_thread(plan_mounts, launch, self._own, self._user_home)
         with ExitStack() as stack:
-            stack.callback(_removed, group)
-            started = await self._spawn(launch, mounts, group)
-            stack.pop_all()
-        return started
+            descriptors = stack.enter_context(Descriptors())
+            arguments = [
+                *self._base(descriptors),
+                *self._own_files(descriptors),
+                *self._view(mounts, descriptors),
+                *self._inside(launch),
+            ]
+            if len(arguments) > MAX_ARGUMENTS:
+                raise Denial(Code.OUTSIDE_LIMITS, f"{launch.server} has too many folders and variables to be confined")
+            group = self._group(launch)
+            command = (*self._limits(launch), *launch.runtime.argv)
+            spawned = await spawn(self._program, arguments, command, descriptors, group, STREAM_BYTES)
+        return self._confined(spawned, group)
 
-    async def _spawn(self, launch: Launch, mounts: tuple[Mount, ...], group: Group | None) -> ConfinedProcess:
-        with _Descriptors() as files:
-            info, block = files.pipe(), files.pipe()
-            arguments = [*_ISOLATED, "--info-fd", str(info.write), "--block-fd", str(block.read)]
-            arguments += self._view(launch, mounts, files)
-            listed = files.holding(b"\0".join(part.encode("utf-8", "surrogateescape") for part in arguments) + b"\0")
-            process = await asyncio.create_subprocess_exec(
-                self._bwrap,
-                "--args",
-                str(listed),
-                "--",
-                *_limited(launch.limits, self._groups),
-                *launch.runtime.argv,
-                env={},
-                stdin=asyncio.subprocess.PIPE,
-                stdout=asyncio.subprocess.PIPE,
-                stderr=asyncio.subprocess.PIPE,
-                pass_fds=files.passed(info.write, block.read),
-                limit=PIPE_BYTES,
-                close_fds=True,
-            )
-            files.close(info.write, block.read)
-            try:
-                pidfd = await self._begin(launch, process, files, info.read, group)
-                os.write(block.write, b"1")
-            except BaseException:
-                if process.returncode is None:
-                    process.kill()
-                    await process.wait()
-                raise
-        return ConfinedProcess(process, pidfd, group)
+    @staticmethod
+    def _confined(spawned: Spawned, group: Group | None) -> ConfinedProcess:
+        return ConfinedProcess(spawned.process, spawned.init_pidfd, group)
 
-    async def _begin(
-        self, launch: Launch, process: asyncio.subprocess.Process, files: "_Descriptors", info: int, group: Group | None
-    ) -> int:
-        """Put the stopped process into its group; gives a reference to process 1 of its namespace."""
-        try:
-            told = await asyncio.wait_for(_read_all(info), BEGIN_S)
-            child = int(json.loads(told)["child-pid"])
-            pidfd = os.pidfd_open(child)
-        except (TimeoutError, ValueError, KeyError, OSError) as error:
-            raise await _not_started(launch, process) from error
-        try:
-            if group is not None:
-                group.add(child)
-        except OSError as error:
-            os.close(pidfd)
-            raise Denial(Code.SERVER_UNAVAILABLE, f"the limits of {launch.server} could not be set") from error
-        return pidfd
+    def _group(self, launch: Launch) -> Group | None:
+        if not self._groups.bases:
+            return None
+        # Process 1 inside is bubblewrap's own.
+        return self._groups.make(launch.limits.memory_bytes, launch.limits.processes + 1)
 
-    def _view(self, launch: Launch, mounts: tuple[Mount, ...], files: "_Descriptors") -> Iterator[str]:
+    def _base(self, descriptors: Descriptors) -> Iterator[str]:
+        """What holds for every confined process. With --clearenv nothing of our environment passes."""
+        yield from ("--unshare-all", "--unshare-user", "--die-with-parent", "--new-session", "--clearenv")
+        yield from ("--hostname", "sandbox", "--cap-drop", "ALL")
+        if "--disable-userns" in self._features:
+            yield "--disable-userns"
+        if (filter_program := seccomp.program()) is not None:
+            yield from ("--seccomp", descriptors.data("filter", filter_program))
         yield from system_arguments()
+
+    @staticmethod
+    def _own_files(descriptors: Descriptors) -> Iterator[str]:
         for path, content in etc_files(os.getuid(), os.getgid()).items():
-            yield from ("--perms", "0444", "--ro-bind-data", str(files.holding(content)), path)
+            yield from ("--ro-bind-data", descriptors.data("file", content), path)
+
+    def _view(self, mounts: tuple[Mount, ...], descriptors: Descriptors) -> Iterator[str]:
+        by_descriptor = "--bind-fd" in self._features
+        for mount in mounts:
+            path = str(mount.path)
+            if mount.hidden:
+                if mount.path.is_dir():
+                    yield from ("--perms", "0000", "--tmpfs", path, "--remount-ro", path)
+                else:
+                    yield from ("--ro-bind", os.devnull, path)
+                continue
+            option = "--bind" if mount.access is Access.READ_WRITE else "--ro-bind"
+            if not mount.path.exists():
+                # Only `.git/hooks` is covered before it is there.
+                yield from ("--perms", "0755", "--tmpfs", path, "--remount-ro", path)
+            elif by_descriptor:
+                yield from (f"{option}-fd", descriptors.keep(open_exactly(mount.path)), path)
+            else:
+                yield from (option, path, path)
+
+    def _inside(self, launch: Launch) -> Iterator[str]:
+        """The scratch home, the closed root, where the process stands, and its environment."""
         if launch.scratch is None:
-            yield from ("--size", str(TEMPORARY_BYTES), "--tmpfs", SCRATCH)
+            yield from ("--size", str(TEMPORARY_BYTES), "--perms", "0700", "--tmpfs", SCRATCH)
         else:
             yield from ("--bind", str(launch.scratch), SCRATCH)
-        for mount in mounts:
-            yield from _mount(mount, files)
-        yield from ("--remount-ro", "/")
+        yield from ("--remount-ro", "/dev", "--remount-ro", "/")
         folders = launch.limits.folders
         yield from ("--chdir", str(folders[0].path) if folders else SCRATCH)
-        for key, value in _environment(launch).items():
-            yield from ("--setenv", key, value)
-        filter_program = program()
-        if filter_program is not None:
-            yield from ("--seccomp", str(files.holding(filter_program)))
+        for name, value in environment(launch).items():
+            if "\0" in name + value or "=" in name or not name:
+                raise Denial(Code.OUTSIDE_LIMITS, f"{launch.server} has a variable that no environment can hold")
+            yield from ("--setenv", name, value)
 
-    def _try(self) -> SandboxReport:
-        """Run `true` confined, once."""
-        command = [self._bwrap, *_ISOLATED, *system_arguments(), "--", "/usr/bin/true"]
+    def _limits(self, launch: Launch) -> tuple[str, ...]:
+        limits = launch.limits
+        if self._prlimit is None:
+            return ()
+        command = [self._prlimit, f"--nofile={limits.open_files}", "--core=0"]
+        if "memory" not in self._groups.bases:
+            command.append(f"--data={limits.memory_bytes}")
+        if "pids" not in self._groups.bases and os.getuid() != 0 and _kernel() >= _COUNTS_IN_NAMESPACE:
+            command.append(f"--nproc={limits.processes}")
+        return (*command, "--")
+
+    def _examine(self) -> SandboxReport:
+        if self._program is None:
+            return SandboxReport(name=NAME, works=False, reason=_NO_BWRAP[0], mend=_NO_BWRAP[1])
         try:
-            done = subprocess.run(command, env={}, capture_output=True, timeout=TRY_S, check=False)  # noqa: S603
-            why = done.stderr.decode(errors="replace").strip().splitlines()
-            reason = "" if done.returncode == 0 else f"bubblewrap does not work here: {why[-1] if why else 'no reason'}"
-        except (OSError, subprocess.TimeoutExpired) as error:
-            reason = f"bubblewrap does not run here ({type(error).__name__})."
-        if reason:
-            return SandboxReport(name=NAME, works=False, reason=reason, mend=MEND)
-        return SandboxReport(name=NAME, works=True, missing=_missing(self._groups))
+            offered = _run([self._program, "--help"])
+            self._features = frozenset(offered.stdout.decode("utf-8", "replace").split())
+            with Descriptors() as descriptors:
+                arguments = [*self._base(descriptors), *self._own_files(descriptors), "--remount-ro", "/"]
+                done = _run(
+                    [self._program, "--args", descriptors.data("args", _joined(arguments)), "--", "/bin/true"],
+                    descriptors.numbers(),
+                )
+        except (OSError, subprocess.TimeoutExpired):
+            return SandboxReport(
+                name=NAME,
+                works=False,
+                reason="bubblewrap is installed but cannot be run.",
+                mend="Reinstall the package bubblewrap and start again.",
+            )
+        if done.returncode != 0:
+            said = done.stderr.decode("utf-8", "replace").strip().splitlines()
+            reason = (
+                f"bubblewrap cannot confine anything here: {said[-1][:200] if said else 'it ended without a word'}."
+            )
+            return SandboxReport(name=NAME, works=False, reason=reason, mend=_MEND_NAMESPACES)
+        return SandboxReport(name=NAME, works=True, missing=tuple(self._missing()))
+
+    def _missing(self) -> Iterator[str]:
+        if self._prlimit is None:
+            yield "The limit of open files does not bind: the program prlimit (util-linux) is not installed."
+        if "memory" not in self._groups.bases:
+            yield (
+                "The memory limit binds each process of a server by itself, not all of them together: this system "
+                "gives us no control group for memory."
+            )
+        if "pids" not in self._groups.bases and (
+            os.getuid() == 0 or self._prlimit is None or _kernel() < _COUNTS_IN_NAMESPACE
+        ):
+            yield "The limit of processes does not bind: this system gives us no control group for processes."
+        if seccomp.program() is None:
+            yield "System calls are not filtered: there is no filter for this kind of processor yet."
 
 
-def _mount(mount: Mount, files: "_Descriptors") -> Iterator[str]:
-    path = str(mount.path)
-    if mount.hidden and mount.path.is_dir():
-        yield from ("--perms", "0000", "--size", "4096", "--tmpfs", path, "--remount-ro", path)
-    elif mount.hidden:
-        yield from ("--perms", "0000", "--ro-bind-data", str(files.holding(b"")), path)
-    else:
-        yield from ("--bind" if mount.access is Access.READ_WRITE else "--ro-bind", path, path)
-
-
-def _environment(launch: Launch) -> Mapping[str, str]:
-    folders = [str(path) for path in launch.runtime.path]
-    return {
-        "PATH": ":".join(dict.fromkeys([*folders, "/usr/local/bin", "/usr/bin", "/bin"])),
+def environment(launch: Launch) -> Mapping[str, str]:
+    """All variables of the confined process; what the server was given never replaces ours."""
+    path = ":".join([*(str(folder) for folder in launch.runtime.path), _PATH])
+    ours = {
+        "PATH": path,
         "HOME": SCRATCH,
         "TMPDIR": "/tmp",  # noqa: S108 - the sandbox's own
         "LANG": "C.UTF-8",
-        **launch.env.open(),
+        "USER": "root" if os.getuid() == 0 else "user",
     }
+    return {**launch.env.open(), **ours}
 
 
-def _limited(limits: Limits, groups: Groups) -> list[str]:
-    """prlimit(1) with what binds a single process, and what binds an ordinary user's tree inside its namespace.
-
-    RLIMIT_DATA and not RLIMIT_AS: JavaScript engines reserve more addresses than there is memory.
-    """
-    given = [PRLIMIT, f"--nofile={limits.open_files}", "--core=0"]
-    if "pids" not in groups.bases and os.getuid() != 0:
-        given.append(f"--nproc={limits.processes}")
-    if "memory" not in groups.bases:
-        given.append(f"--data={limits.memory_bytes}")
-    return [*given, "--"]
+def _joined(arguments: list[str]) -> bytes:
+    return b"".join(os.fsencode(argument) + b"\0" for argument in arguments)
 
 
-def _missing(groups: Groups) -> tuple[str, ...]:
-    missing = []
-    if "pids" not in groups.bases and os.getuid() == 0:
-        missing.append("The number of processes is not limited: root needs a pids control group, and none can be made.")
-    if "memory" not in groups.bases:
-        missing.append("Memory is limited for each process of a server, not for all of them together.")
-    if program() is None:
-        missing.append("System calls are not filtered on this processor.")
-    return tuple(missing)
-
-
-async def _read_all(descriptor: int) -> bytes:
-    """What the other end writes before it closes; waits in the loop."""
-    loop = asyncio.get_running_loop()
-    reader = asyncio.StreamReader(limit=MAX_INFO_BYTES)
-    pipe = os.fdopen(os.dup(descriptor), "rb", 0)
-    transport, _ = await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), pipe)
-    try:
-        return await reader.readuntil(b"}")
-    except (asyncio.IncompleteReadError, asyncio.LimitOverrunError) as error:
-        raise ValueError("bubblewrap told nothing") from error
-    finally:
-        transport.close()
-
-
-async def _not_started(launch: Launch, process: asyncio.subprocess.Process) -> Denial:
-    if process.returncode is None:
-        process.kill()
-    said = await process.stderr.read(MAX_INFO_BYTES) if process.stderr else b""
-    await process.wait()
-    lines = said.decode(errors="replace").strip().splitlines() or ["it gave no reason"]
-    return Denial(
-        Code.SERVER_UNAVAILABLE, f"{launch.server} could not be started confined: {lines[-1][:300]}", Retry.LATER
+def _run(command: list[str], descriptors: tuple[int, ...] = ()) -> subprocess.CompletedProcess[bytes]:
+    return subprocess.run(  # noqa: S603 - a program of the system, found in its own folders
+        command, check=False, capture_output=True, timeout=PROBE_S, pass_fds=descriptors, env={"PATH": _PATH}
     )
 
 
-def _removed(group: Group | None) -> None:
-    if group is not None:
-        group.remove()
-
-
-@dataclass(frozen=True, slots=True)
-class _Pipe:
-    read: int
-    write: int
-
-
-@dataclass(slots=True)
-class _Descriptors:
-    """The file descriptors of one start; all of ours are closed at the end of the block."""
-
-    open_: set[int] = field(default_factory=set)
-    held: list[int] = field(default_factory=list)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close(*self.open_)
-
-    def pipe(self) -> _Pipe:
-        read, write = os.pipe()
-        self.open_ |= {read, write}
-        return _Pipe(read, write)
-
-    def holding(self, content: bytes) -> int:
-        """A descriptor from which bubblewrap reads `content`; it is in memory and has no name."""
-        descriptor = os.memfd_create("ztmcp", os.MFD_CLOEXEC)
-        self.open_.add(descriptor)
-        view = memoryview(content)
-        while view:
-            view = view[os.write(descriptor, view) :]
-        os.lseek(descriptor, 0, os.SEEK_SET)
-        self.held.append(descriptor)
-        return descriptor
-
-    def passed(self, *others: int) -> tuple[int, ...]:
-        return (*self.held, *others)
-
-    def close(self, *descriptors: int) -> None:
-        for descriptor in descriptors:
-            if descriptor in self.open_:
-                self.open_.discard(descriptor)
-                os.close(descriptor)
+def _kernel() -> tuple[int, int]:
+    major, _, rest = os.uname().release.partition(".")
+    minor = rest.partition(".")[0]
+    return (int(major), int(minor)) if major.isdigit() and minor.isdigit() else (0, 0)

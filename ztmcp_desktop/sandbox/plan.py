@@ -11,6 +11,7 @@ from ztmcp_desktop.domain.sandbox import Launch
 from ztmcp_desktop.scan.protected import Cover, holds_protected, protected_paths, refuse_folder
 
 SCRATCH = "/scratch"
+PACKAGES = "packages"
 TEMPORARY_BYTES = 256 * 1024**2
 MAX_MOUNTS = 2500
 SYSTEM = ("/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32")
@@ -30,14 +31,14 @@ class Mount:
     hidden: bool = False
 
 
-def plan_mounts(launch: Launch, own: tuple[Path, ...], user_home: Path, packages: Path | None) -> tuple[Mount, ...]:
+def plan_mounts(launch: Launch, own: tuple[Path, ...], user_home: Path) -> tuple[Mount, ...]:
     """The mounts in the order in which they are made, outer before inner. Searches the folders, so it takes time.
 
     Raises:
         Denial: a folder or a part of the runtime may not be shown, or is no longer there (`outside-limits`).
     """
     shown = [_checked_folder(folder, own, user_home) for folder in launch.limits.folders]
-    shown += [_checked_runtime(path, own, user_home, packages) for path in launch.runtime.mounts]
+    shown += [_checked_runtime(path, own, user_home) for path in launch.runtime.mounts]
     covers: dict[Path, Mount] = {}
     for folder in launch.limits.folders:
         covers |= _covers(folder, own, user_home)
@@ -58,8 +59,9 @@ def _checked_folder(folder: Folder, own: tuple[Path, ...], user_home: Path) -> M
     return Mount(path=path, access=folder.access)
 
 
-def _checked_runtime(path: Path, own: tuple[Path, ...], user_home: Path, packages: Path | None) -> Mount:
-    if packages is not None and packages.resolve() in path.parents:
+def _checked_runtime(path: Path, own: tuple[Path, ...], user_home: Path) -> Mount:
+    # What approval installed lies in our data folder, and is the one thing of ours that is shown.
+    if any(folder.resolve() / PACKAGES in path.parents for folder in own):
         own = ()
     if not path.is_absolute() or path.resolve() != path or not path.exists():
         raise Denial(Code.OUTSIDE_LIMITS, f"{path}, a part of the runtime, is no longer what was approved")

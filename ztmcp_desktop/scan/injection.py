@@ -17,7 +17,8 @@ _RUNS = r"\b(?:us(?:e|ing)|call(?:ing)?|invok(?:e|ing)|run(?:ning)?)\b"
 _TELLS = r"\b(?:tell|mention|inform|notify|reveal|show|alert|telling|mentioning)\b"
 _GIVES = r"\b(?:read|send|include|pass|provide|print|give|copy|upload|exfiltrate|reveal|paste)\b"
 _KEYS = r"\b(?:passwords?|api[_ -]?keys?|tokens?|credentials?|private keys?|secrets?|environment variables)\b"
-_PLACES = (
+_PLACES = r"\.(?:ssh|aws|gnupg|kube|env\b|cursor/mcp|netrc)|\bid_(?:rsa|ed25519|ecdsa)\b|/etc/(?:shadow|passwd)\b"
+_THEM = r"\b(?:user|human|person|them|anyone|this)\b"
     r"(?:~/\.|\.)(?:ssh|aws|gnupg|kube|env\b|cursor/mcp|netrc)|\bid_(?:rsa|ed25519|ecdsa)\b|/etc/(?:shadow|passwd)\b"
 )
 _MUST = r"\b(?:must|should|shall|has to|is required to|needs? to)\b"
