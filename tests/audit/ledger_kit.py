@@ -75,7 +75,7 @@ def closed(
     code: Code | None = None,
     result: str = "the text of the file",
 ) -> Draft:
-    body = {"proofs": [{"name": "Classified", "risk": risk}], "duration_ms": 12, "result": {"text": result}}
+    body = {"proofs": [{"proof": "Classified", "risk": risk}], "duration_ms": 12, "result": {"text": result}}
     return draft(EntryKind.CLOSED, call, client=client, server=server, body=body, outcome=outcome, code=code)
 
 

@@ -61,18 +61,15 @@ class Machine:
         assert ended.returncode == 0, (words, ended.stdout, ended.stderr)
         return ended.stdout
 
-    def start(self) -> "subprocess.Popen[str]":
-        process = subprocess.Popen(
-            [*ZTMCP, "run", "--headless", "--port", str(self.port)],
-            env=self.environment,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        assert process.stdout is not None
-        line = process.stdout.readline()
-        assert line, process.stderr and process.stderr.read()
-        assert json.loads(line) == {"port": self.port, "pid": process.pid}
+    def start(self) -> "subprocess.Popen[bytes]":
+        said, failed = self.home.with_name("said"), self.home.with_name("failed")
+        with said.open("w") as out, failed.open("w") as err:
+            process = subprocess.Popen(
+                [*ZTMCP, "run", "--headless", "--port", str(self.port)], env=self.environment, stdout=out, stderr=err
+            )
+        until(lambda: said.read_text().endswith("\n") or process.poll() is not None)
+        assert process.poll() is None, failed.read_text()
+        assert json.loads(said.read_text()) == {"port": self.port, "pid": process.pid}
         return process
 
     def call(self, token: str, method: str, params: dict[str, object]) -> tuple[int, str]:
@@ -121,7 +118,8 @@ def machine(tmp_path: Path) -> Iterator[Machine]:
     machine = Machine(tmp_path)
     yield machine
     # The home's keys must not stay behind in the keychain.
-    subprocess.run([sys.executable, "-c", FORGET], env=machine.environment, timeout=60, check=True)
+    kept = {**machine.environment, "DBUS_SESSION_BUS_ADDRESS": os.environ["DBUS_SESSION_BUS_ADDRESS"]}
+    subprocess.run([sys.executable, "-c", FORGET], env=kept, timeout=60, check=True)
 
 
 @pytest.fixture
@@ -164,7 +162,7 @@ def test_a_settings_file_that_is_wrong_stops_the_start(machine: Machine) -> None
     machine.home.chmod(0o700)
     (machine.home / "config" / "config.toml").write_text("prot = 1\n")
     ended = machine.run("run", "--headless")
-    assert ended.returncode == 2
+    assert ended.returncode == 1
     assert "line 1" in ended.stderr
     assert ended.stdout == ""
 

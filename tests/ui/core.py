@@ -75,7 +75,7 @@ class MemoryTimeline:
         closed = {
             "proofs": [
                 {"name": "Authenticated", "client": "claude-code", "server": "files"},
-                {"name": "Classified", "risk": "read", "effects": [], "signs": ["the name begins with read"]},
+                {"proof": "Classified", "risk": "read", "effects": [], "signs": ["the name begins with read"]},
                 {"name": "Confined", "paths": ["/home/u/project/notes.md"], "hosts": [], "tables": []},
                 {"name": "", "digest": "ab" * 32, "by": "person", "asked_ms": 2140},
                 {"name": "Forwarded", "duration_ms": 12, "size_bytes": 410},

@@ -66,7 +66,7 @@ def facts_of(row: Row) -> tuple[str, int | None]:
     proofs = body.get("proofs")
     risk = ""
     for proof in proofs if isinstance(proofs, list) else []:
-        if isinstance(proof, dict) and proof.get("name") == "Classified" and isinstance(proof.get("risk"), str):
+        if isinstance(proof, dict) and proof.get("proof") == "Classified" and isinstance(proof.get("risk"), str):
             risk = proof["risk"]
     duration = body.get("duration_ms")
     return risk, duration if isinstance(duration, int) else None

@@ -2,7 +2,6 @@
 
 import os
 import stat
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -42,7 +41,7 @@ def short_path(run: Path, folder: int) -> str:
     Raises:
         Denial: there is no way to shorten it here (`gateway-fault`).
     """
-    if sys.platform.startswith("linux"):
+    if Path("/proc/self/fd").is_dir():
         return f"/proc/self/fd/{folder}/{NAME}"
     path = str(run / NAME)
     if len(os.fsencode(path)) > MAX_PATH_BYTES:

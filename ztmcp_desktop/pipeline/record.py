@@ -60,7 +60,7 @@ class Recorder:
 
     def _proof(self, proof: Proof) -> JsonObject:
         stated = {field.name: _plain(getattr(proof, field.name)) for field in fields(proof)}
-        return self._redact({"name": type(proof).__name__, **stated})
+        return self._redact({"proof": type(proof).__name__, **stated})
 
     def _draft(
         self, kind: EntryKind, call: Call, body: JsonObject, *, outcome: Outcome | None = None, code: Code | None = None

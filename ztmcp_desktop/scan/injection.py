@@ -19,8 +19,6 @@ _GIVES = r"\b(?:read|send|include|pass|provide|print|give|copy|upload|exfiltrate
 _KEYS = r"\b(?:passwords?|api[_ -]?keys?|tokens?|credentials?|private keys?|secrets?|environment variables)\b"
 _PLACES = r"\.(?:ssh|aws|gnupg|kube|env\b|cursor/mcp|netrc)|\bid_(?:rsa|ed25519|ecdsa)\b|/etc/(?:shadow|passwd)\b"
 _THEM = r"\b(?:user|human|person|them|anyone|this)\b"
-    r"(?:~/\.|\.)(?:ssh|aws|gnupg|kube|env\b|cursor/mcp|netrc)|\bid_(?:rsa|ed25519|ecdsa)\b|/etc/(?:shadow|passwd)\b"
-)
 _MUST = r"\b(?:must|should|shall|has to|is required to|needs? to)\b"
 _SIGNS = (
     ("instructs-model", rf"\b(?:ignore|disregard|forget|override)\b{_REST}{_WHAT}{_REST}{_RULES}"),

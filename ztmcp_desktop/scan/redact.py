@@ -26,7 +26,7 @@ def redact(value: Json) -> Json:
     return _redacted(value, "")
 
 
-def _redacted(value: Json, key: str) -> Json:
+def _redacted(value: object, key: str) -> Json:
     match value:
         case str():
             return redact_text(value, key)
@@ -39,7 +39,8 @@ def _redacted(value: Json, key: str) -> Json:
             return [_redacted(item, key) for item in value]
         case dict():
             return {redact_text(name): _redacted(item, name) for name, item in value.items()}
-    return label("UNKNOWN")
+        case _:
+            return label("UNKNOWN")
 
 
 def number_text(value: float) -> str:
