@@ -35,6 +35,7 @@ DeskMaker = Callable[[asyncio.AbstractEventLoop], ConsentDesk]
 DONE, FAILED = 0, 1
 START_S = 60.0
 STOP_S = 5.0
+SIGNAL_S = 0.25
 MAX_LOG_BYTES = 1024 * 1024
 logger = logging.getLogger(__name__)
 
@@ -73,7 +74,9 @@ def _serve_headless(home: Home, settings: Settings, terminal: DeskMaker) -> int:
     try:
         serving = core.run(Serving.start(home, settings, desk, Front(), Path.home()), START_S)
         print(json.dumps({"port": settings.port, "pid": os.getpid()}), flush=True)  # noqa: T201 - the contract's line
-        over.wait()
+        # With a bound: the system may hand the signal to another thread, and then nothing wakes this one.
+        while not over.wait(SIGNAL_S):
+            continue
         if failed.is_set():
             return _fail("the core ended by itself; see the log, and start again")
         core.run(serving.stop(), STOP_S)
