@@ -98,3 +98,12 @@ async def test_a_changed_limit_needs_a_new_approval(room: Room) -> None:
     assert room.catalogue.approval(FILES) == "changed"
     with pytest.raises(Denial):
         room.catalogue.offer(FILES)
+
+
+async def test_who_holds_a_token_for_the_name_already_is_said_before_the_yes(room: Room) -> None:
+    await room.add_server()
+    await room.approve()
+    await room.plane.ask("client.add", {"name": "old"})
+    await room.plane.ask("server.remove", {"name": "files"})
+    await room.add_server()
+    assert "old" in (await room.plane.ask("server.terms", {"name": "files"}))["warnings"][0]

@@ -143,11 +143,14 @@ class Approvals:
 
     async def _preview(self, server: Server) -> tuple[Runtime | None, tuple[str, ...]]:
         """How the command is run as far as it can be said before anything is fetched, and what speaks against it."""
+        holders = [client.name for client in self._parts.clients.all() if server.name in client.servers]
+        # A token names servers, not what is behind the names: a server that comes back is theirs again.
+        known = (f"These clients may call it at once: {', '.join(holders)}.",) if holders else ()
         if not isinstance(server.endpoint, LocalCommand):
-            return None, ()
+            return None, known
         report = self._parts.sandbox.report()
         warnings = report.missing if report.works else (f"{report.reason} {report.mend}".strip(),)
-        return await self._parts.runtimes.resolve(server, install=False), warnings
+        return await self._parts.runtimes.resolve(server, install=False), (*known, *warnings)
 
     async def _resolved(self, server: Server, preview: Runtime | None) -> Runtime | None:
         if preview is None:
