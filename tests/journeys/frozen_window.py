@@ -6,6 +6,7 @@ import time
 from types import FrameType
 
 from PySide6.QtCore import QTimer
+
 from ztmcp_desktop.__main__ import main
 
 FROZEN_S = 8.0

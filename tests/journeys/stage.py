@@ -111,10 +111,10 @@ class Stage:
         """Start the gateway; returns when it answers."""
         command = list(launcher) or ZTMCP
         arguments = ["run", "--headless", "--port", str(self.port)] if headless else ["--port", str(self.port)]
-        log = (self.root / "ztmcp.log").open("a")
-        self.process = subprocess.Popen(
-            [*command, *arguments], env=self.environment, stdout=log, stderr=log, text=True, cwd=self.root
-        )
+        with (self.root / "ztmcp.log").open("a") as log:
+            self.process = subprocess.Popen(
+                [*command, *arguments], env=self.environment, stdout=log, stderr=log, text=True, cwd=self.root
+            )
         until(self.answers, START_S, "the gateway did not answer")
 
     def answers(self) -> bool:

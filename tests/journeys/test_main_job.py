@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 from typing import Any
 
@@ -110,4 +111,4 @@ def allow_when_it_may_be(window: str, waiting: "subprocess.Popen[str]") -> None:
 
 def words_on_screen() -> set[str]:
     """The words of every accessible name in the program's windows."""
-    return {word for name in names_in("ztmcp") for word in name.replace(".", " ").split()}
+    return {word for name in names_in("ztmcp") for word in re.findall(r"\w+", name)}

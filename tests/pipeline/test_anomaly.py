@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ztmcp_desktop.scan.redact import redact
 
 from tests.fakes import FakeDesk, FakePolicy, FakeVault, make_call, make_pin
 from tests.pipeline.conftest import NoPeers, World
@@ -22,6 +21,7 @@ from ztmcp_desktop.domain.names import SecretName, ServerName
 from ztmcp_desktop.domain.offer import ItemKind, Pin
 from ztmcp_desktop.domain.server import LocalCommand, Server
 from ztmcp_desktop.pipeline.chain import PipelineParts, build_pipeline
+from ztmcp_desktop.scan.redact import redact
 
 MAX_PORT_CALLS = 200
 APART = {"settings", "own_folders", "user_home"}
