@@ -147,7 +147,13 @@ class _WindowSession:
 
     def begin(self, window: "Window") -> None:
         """Start the gateway behind a window that is painted already."""
+        from PySide6.QtCore import Qt
+
+        # Not the application's `quit`: windows that go to the tray when they are closed would stop it.
+        window.core_failed.connect(window.leave, Qt.ConnectionType.QueuedConnection)
         self._window = window
+        if self.reason:
+            window.core_failed.emit(self.reason)
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda _number, _frame: window.leave())
         self._starting = self._core.submit(self._start(window))
@@ -163,6 +169,9 @@ class _WindowSession:
         except Denial as denial:
             self._give_up(denial.reason)
             return
+        except Exception as fault:  # noqa: BLE001 - the root of the start: a window without a gateway helps nobody
+            self._give_up(f"the gateway did not start ({type(fault).__name__}); run: ztmcp doctor")
+            return
         self._serving = serving
         self._late.bind(serving.parts.timeline, serving.parts.plane)
         window.core_ready.emit()
@@ -172,12 +181,9 @@ class _WindowSession:
 
     def _give_up(self, reason: str) -> None:
         """Nothing runs without the core: say why, and leave. From any thread."""
-        from PySide6.QtCore import QMetaObject, Qt
-        from PySide6.QtWidgets import QApplication
-
         self.reason = reason
-        if (application := QApplication.instance()) is not None:
-            QMetaObject.invokeMethod(application, "quit", Qt.ConnectionType.QueuedConnection)
+        if self._window is not None:
+            self._window.core_failed.emit(reason)
 
     def end(self) -> None:
         """Stop the gateway, started or starting, and the core."""

@@ -257,3 +257,57 @@ def test_a_frozen_gateway_fails_the_command_within_ten_seconds(ready: tuple[Mach
     process.send_signal(signal.SIGCONT)
     process.send_signal(signal.SIGTERM)
     assert process.wait(10) == 0
+
+
+def window(machine: Machine) -> "subprocess.Popen[bytes]":
+    process = subprocess.Popen([*ZTMCP, "--port", str(machine.port)], env=machine.environment)
+    until(lambda: machine.run("status").returncode == 0 or process.poll() is not None, 60)
+    assert process.poll() is None
+    return process
+
+
+def test_a_window_whose_port_is_taken_ends_with_1(machine: Machine) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", machine.port))
+        taken.listen()
+        ended = machine.run("--port", str(machine.port))
+    assert ended.returncode == 1
+    assert str(machine.port) in ended.stderr
+
+
+def test_a_window_without_a_keychain_ends_with_1(machine: Machine) -> None:
+    machine.environment["DBUS_SESSION_BUS_ADDRESS"] = "unix:path=/nonexistent"
+    ended = machine.run("--port", str(machine.port))
+    assert ended.returncode == 1
+    assert "keychain" in ended.stderr.lower()
+
+
+def test_a_second_start_raises_the_first_window(machine: Machine) -> None:
+    process = window(machine)
+    assert machine.run("--port", str(machine.port)).returncode == 0
+    assert process.poll() is None
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(10) == 0
+
+
+@pytest.mark.attack("C6", "C12")
+def test_with_a_window_yes_on_the_command_line_is_no_yes(machine: Machine) -> None:
+    machine.done("server", "add", "clock", "--", *TIME)
+    process = window(machine)
+    approving = subprocess.Popen(
+        [*ZTMCP, "server", "approve", "clock", "--yes"],
+        env=machine.environment,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    # The window is stopped while it asks: what nobody answers is not approved.
+    until(lambda: approving.poll() is not None or _asks(machine), 30)
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(10) == 0
+    assert approving.wait(30) != 0
+    assert json.loads(machine.done("server", "list", "--json"))[0]["approval"] == "proposed"
+
+
+def _asks(machine: Machine) -> bool:
+    status = machine.run("status", "--json")
+    return status.returncode == 0 and json.loads(status.stdout)["open_questions"] > 0
