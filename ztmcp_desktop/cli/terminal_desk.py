@@ -10,6 +10,7 @@ from ztmcp_desktop.domain.json import canonical
 from ztmcp_desktop.scan.hidden import visible
 
 MAX_SHOWN = 2000
+MAX_LINE = 1000
 
 
 class TerminalDesk:
@@ -19,6 +20,7 @@ class TerminalDesk:
         self._loop = loop
         self._waiting: deque[_Ticket] = deque()
         self._lines: asyncio.Queue[str] = asyncio.Queue()
+        self._wanted = threading.Semaphore(0)
         self._reading = False
         self._ended = False
         self._task: asyncio.Task[None] | None = None
@@ -34,13 +36,15 @@ class TerminalDesk:
         return ticket
 
     def _read(self) -> None:
-        """The thread's root: hands each line of standard input to the loop, then says that there are no more."""
-        try:
-            for line in sys.stdin:
-                self._loop.call_soon_threadsafe(self._lines.put_nowait, line)
-        except (OSError, ValueError, AttributeError):
-            pass  # standard input is closed or was never there: nobody can answer
-        self._loop.call_soon_threadsafe(self._lines.put_nowait, "")
+        """The thread's root: hands the loop a line of standard input for each that it wants; the last is empty."""
+        line = "\n"
+        while line:
+            self._wanted.acquire()
+            try:
+                line = sys.stdin.readline(MAX_LINE)
+            except (OSError, ValueError, AttributeError):
+                line = ""  # standard input is closed or was never there: nobody can answer
+            self._loop.call_soon_threadsafe(self._lines.put_nowait, line)
 
     async def _ask_all(self) -> None:
         while self._waiting:
@@ -49,7 +53,7 @@ class TerminalDesk:
                 continue
             ticket.happen(Shown())
             print(words(ticket.question), file=sys.stderr, flush=True)
-            line = "" if self._ended else await self._lines.get()
+            line = await self._next_line()
             if line == "":
                 self._ended = True
                 print("  nobody there: no", file=sys.stderr, flush=True)
@@ -57,6 +61,13 @@ class TerminalDesk:
                 continue
             verdict = Verdict.ALLOW if line.strip().lower() == "y" else Verdict.DENY
             ticket.happen(Answer(verdict=verdict, scope=Scope.ONCE, digest=ticket.question.digest))
+
+    async def _next_line(self) -> str:
+        """The next line that is typed, empty once there can be none."""
+        if self._ended:
+            return ""
+        self._wanted.release()
+        return await self._lines.get()
 
 
 class _Ticket:

@@ -58,7 +58,7 @@ async def wait_for_answer(ticket: Ticket, clock: Clock, *, patience_s: float, li
             case Hidden():
                 patience.hide()
             case Gone():
-                raise Denial(Code.NOBODY_THERE, "the window did not respond, so nobody could be asked", Retry.LATER)
+                raise Denial(Code.NOBODY_THERE, "there was nobody at the screen to answer", Retry.LATER)
     ticket.withdraw(Withdrawal.TOO_LATE)
     raise Denial(Code.NO_ANSWER, "nobody answered in time, and no answer is a no", Retry.LATER)
 
