@@ -81,8 +81,6 @@ def _built(home: Home) -> Iterator[Connection]:
         making = assemble(home, settings_of(home, None), NobodyAtTheDesk(), Front(), Path.home())
         parts = runner.run(making)
         try:
-            if parts.rules.drift():
-                parts.rules.adopt()
             yield Connection(home, runner, parts)
         finally:
             runner.run(parts.close())

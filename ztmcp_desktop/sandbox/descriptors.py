@@ -1,0 +1,64 @@
+"""File descriptors that are handed to bubblewrap: content that is on no disk, and folders that cannot be swapped."""
+
+import os
+from contextlib import suppress
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from ztmcp_desktop.domain.denial import Code, Denial
+
+
+class Descriptors:
+    """Open descriptors of one start; ours are closed when the block is left."""
+
+    def __init__(self) -> None:
+        self._open: list[int] = []
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close ours; whoever inherited them keeps theirs."""
+        for number in self._open:
+            with suppress(OSError):
+                os.close(number)
+        self._open.clear()
+
+    def keep(self, number: int) -> str:
+        """Close this one too when the block is left; gives it as an argument."""
+        self._open.append(number)
+        return str(number)
+
+    def data(self, name: str, content: bytes) -> str:
+        """An anonymous file in memory with this content, read from its beginning."""
+        number = os.memfd_create(name, os.MFD_CLOEXEC)
+        self._open.append(number)
+        written = 0
+        while written < len(content):
+            written += os.write(number, content[written:])
+        os.lseek(number, 0, os.SEEK_SET)
+        return str(number)
+
+    def numbers(self) -> tuple[int, ...]:
+        """All of them, for the child to inherit."""
+        return tuple(self._open)
+
+
+def open_exactly(path: Path) -> int:
+    """A descriptor of just this path.
+
+    Raises:
+        Denial: it is not there, or is reached through a link, so it was swapped since it was checked (`outside-limits`).
+    """
+    try:
+        number = os.open(path, os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC)
+    except OSError as error:
+        raise Denial(Code.OUTSIDE_LIMITS, f"{path} is no longer what was approved") from error
+    if os.readlink(f"/proc/self/fd/{number}") != str(path):
+        os.close(number)
+        raise Denial(Code.OUTSIDE_LIMITS, f"{path} is reached through a link, so it is not what was approved")
+    return number

@@ -1,0 +1,128 @@
+"""The start of a confined process: held before its first instruction until its limits bind."""
+
+import asyncio
+import json
+import os
+from asyncio.subprocess import PIPE, Process
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from ztmcp_desktop.domain.denial import Code, Denial
+from ztmcp_desktop.sandbox.cgroup import Group
+from ztmcp_desktop.sandbox.descriptors import Descriptors
+
+READY_S = 10.0
+_INFO_BYTES = 4096
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Spawned:
+    """bubblewrap's process, and a descriptor of process 1 of the namespace that it made."""
+
+    process: Process
+    init_pidfd: int
+
+
+async def spawn(
+    program: str,
+    arguments: Sequence[str],
+    command: Sequence[str],
+    descriptors: Descriptors,
+    group: Group | None,
+    stream_bytes: int,
+) -> Spawned:
+    """Start bubblewrap with `arguments` in a file of memory, so that no secret is in an argument vector.
+
+    bubblewrap tells the number of process 1 (`--info-fd`) and waits (`--block-fd`) until that process is in its
+    control group and we hold a descriptor of it.
+
+    Raises:
+        Denial: bubblewrap failed (`server-unavailable`); nothing is left of it.
+    """
+    info_read, info_write = os.pipe()
+    gate_read, gate_write = os.pipe()
+    process: Process | None = None
+    try:
+        descriptors.keep(info_write)
+        descriptors.keep(gate_read)
+        held = [*arguments, "--info-fd", str(info_write), "--block-fd", str(gate_read)]
+        content = b"".join(os.fsencode(argument) + b"\0" for argument in held)
+        process = await asyncio.create_subprocess_exec(
+            program,
+            "--args",
+            descriptors.data("arguments", content),
+            "--",
+            *command,
+            stdin=PIPE,
+            stdout=PIPE,
+            stderr=PIPE,
+            pass_fds=descriptors.numbers(),
+            env={"PATH": "/usr/bin:/bin"},
+            cwd="/",
+            limit=stream_bytes,
+        )
+        descriptors.close()
+        init_pidfd = _hold(await _init_of(info_read), process.pid)
+        if group is not None:
+            group.add(_pid_of(init_pidfd))
+        os.write(gate_write, b"1")
+    except BaseException as error:
+        await _abandon(process, group)
+        if isinstance(error, OSError):
+            raise Denial(Code.SERVER_UNAVAILABLE, f"the sandbox could not be started: {error.strerror}") from error
+        raise
+    finally:
+        os.close(info_read)
+        os.close(gate_write)
+    return Spawned(process=process, init_pidfd=init_pidfd)
+
+
+async def _init_of(info_read: int) -> int:
+    """The number of process 1 inside, as we see it, from what bubblewrap writes about itself."""
+    loop = asyncio.get_running_loop()
+    os.set_blocking(info_read, False)
+    read, done = bytearray(), loop.create_future()
+
+    def more() -> None:
+        chunk = os.read(info_read, _INFO_BYTES)
+        read.extend(chunk)
+        if (not chunk or len(read) > _INFO_BYTES or b"}" in chunk) and not done.done():
+            done.set_result(None)
+
+    loop.add_reader(info_read, more)
+    try:
+        await asyncio.wait_for(done, READY_S)
+        number = json.loads(bytes(read))["child-pid"]
+    except (TimeoutError, ValueError, KeyError) as error:
+        raise Denial(Code.SERVER_UNAVAILABLE, "the sandbox could not be started: bubblewrap did not begin") from error
+    finally:
+        loop.remove_reader(info_read)
+    return int(number)
+
+
+def _hold(init: int, parent: int) -> int:
+    """A descriptor of process `init`, made sure to be bubblewrap's child and not another of the same number."""
+    descriptor = os.pidfd_open(init)
+    stat = Path(f"/proc/{init}/stat").read_text(encoding="ascii", errors="replace")
+    if int(stat.rpartition(")")[2].split()[1]) != parent:
+        os.close(descriptor)
+        raise Denial(Code.SERVER_UNAVAILABLE, "the sandbox could not be started: its first process is gone")
+    return descriptor
+
+
+def _pid_of(descriptor: int) -> int:
+    for line in Path(f"/proc/self/fdinfo/{descriptor}").read_text(encoding="ascii").splitlines():
+        if line.startswith("Pid:"):
+            return int(line.split()[1])
+    raise Denial(Code.SERVER_UNAVAILABLE, "the sandbox could not be started: its first process is gone")
+
+
+async def _abandon(process: Process | None, group: Group | None) -> None:
+    if process is not None:
+        with suppress(ProcessLookupError):
+            process.kill()
+        await process.communicate()
+    if group is not None:
+        group.remove()
