@@ -19,6 +19,7 @@ def pairs(front: Front, *extra: tuple[str, str], host: str | None) -> list[tuple
 
 
 @pytest.mark.attack("N1")
+@pytest.mark.promise("R1")
 @pytest.mark.parametrize(
     "host",
     [

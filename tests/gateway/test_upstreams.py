@@ -86,6 +86,7 @@ CHANGED = ["title", "description", "enum", "annotations", "outputSchema", "icons
 
 
 @pytest.mark.attack("T2")
+@pytest.mark.promise("R5")
 @pytest.mark.parametrize("what", CHANGED)
 async def test_a_tool_that_changed_is_not_called_until_it_is_approved_again(
     start: Start, tmp_path: Path, what: str

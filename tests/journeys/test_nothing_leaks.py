@@ -20,6 +20,7 @@ def forms(value: str) -> list[bytes]:
 
 
 @pytest.mark.attack("P5", "P11")
+@pytest.mark.promise("R7", "R8")
 def test_secrets_and_personal_values_are_nowhere_on_disk_nor_in_any_process_arguments(stage: Stage) -> None:
     stage.cli("secret", "set", "token", given=SECRET)
     stage.cli("server", "add", "leaky", "--secret", "TOKEN=token", "--", sys.executable, str(LEAKY))

@@ -39,6 +39,7 @@ LOCAL = Server(
 
 
 @pytest.mark.attack("C1")
+@pytest.mark.promise("R2")
 @pytest.mark.parametrize("where", ["arguments", "server", "pin"])
 async def test_what_differs_from_what_was_consented_to_is_not_sent(world: World, where: str) -> None:
     call = await consented(world, judged_call())

@@ -70,7 +70,7 @@ def test_only_the_secret_part_of_a_header_or_address_is_found() -> None:
 @pytest.mark.parametrize(
     "text",
     [
-        "\uff14111\uff1111111111111".replace("1111111111", "11111111111"),
+        "\uff14111\uff1111111111111",
         "4111\u200b1111\u00ad1111\ufeff1111",
         "bob%40example.com",
         "bob\\u0040example.com",

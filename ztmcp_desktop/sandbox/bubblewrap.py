@@ -6,7 +6,6 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack
 from pathlib import Path
 
 from ztmcp_desktop.domain.denial import Code, Denial
@@ -19,11 +18,10 @@ from ztmcp_desktop.sandbox.descriptors import Descriptors, open_exactly
 from ztmcp_desktop.sandbox.plan import SCRATCH, TEMPORARY_BYTES, Mount, etc_files, plan_mounts, system_arguments
 from ztmcp_desktop.sandbox.process import ConfinedProcess
 from ztmcp_desktop.sandbox.refusing import Refusing
-from ztmcp_desktop.sandbox.starting import Spawned, spawn
+from ztmcp_desktop.sandbox.starting import Start, spawn
 
 NAME = "bubblewrap"
 PROBE_S = 10.0
-STREAM_BYTES = 1024**2
 MAX_ARGUMENTS = 8500
 _PROGRAMS = "/usr/bin:/bin:/usr/local/bin"
 _PATH = "/usr/local/bin:/usr/bin:/bin"
@@ -83,8 +81,7 @@ class Bubblewrap:
         if not report.works or self._program is None:
             return await Refusing(NAME, report.reason, report.mend).start(launch)
         mounts = await asyncio.to_thread(plan_mounts, launch, self._own, self._user_home)
-        with ExitStack() as stack:
-            descriptors = stack.enter_context(Descriptors())
+        with Descriptors() as descriptors:
             arguments = [
                 *self._base(descriptors),
                 *self._own_files(descriptors),
@@ -93,14 +90,14 @@ class Bubblewrap:
             ]
             if len(arguments) > MAX_ARGUMENTS:
                 raise Denial(Code.OUTSIDE_LIMITS, f"{launch.server} has too many folders and variables to be confined")
-            group = self._group(launch)
-            command = (*self._limits(launch), *launch.runtime.argv)
-            spawned = await spawn(self._program, arguments, command, descriptors, group, STREAM_BYTES)
-        return self._confined(spawned, group)
-
-    @staticmethod
-    def _confined(spawned: Spawned, group: Group | None) -> ConfinedProcess:
-        return ConfinedProcess(spawned.process, spawned.init_pidfd, group)
+            start = Start(
+                program=self._program,
+                options=arguments,
+                command=(*self._limits(launch), *launch.runtime.argv),
+                group=self._group(launch),
+            )
+            spawned = await spawn(start, descriptors)
+        return ConfinedProcess(spawned.process, spawned.init_pidfd, start.group)
 
     def _group(self, launch: Launch) -> Group | None:
         if not self._groups.bases:

@@ -52,13 +52,13 @@ def open_exactly(path: Path) -> int:
     """A descriptor of just this path.
 
     Raises:
-        Denial: it is not there, or is reached through a link, so it was swapped since it was checked (`outside-limits`).
+        Denial: it is gone, or reached through a link: it was swapped since it was checked (`outside-limits`).
     """
     try:
         number = os.open(path, os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC)
     except OSError as error:
         raise Denial(Code.OUTSIDE_LIMITS, f"{path} is no longer what was approved") from error
-    if os.readlink(f"/proc/self/fd/{number}") != str(path):
+    if Path(f"/proc/self/fd/{number}").readlink() != path:
         os.close(number)
         raise Denial(Code.OUTSIDE_LIMITS, f"{path} is reached through a link, so it is not what was approved")
     return number

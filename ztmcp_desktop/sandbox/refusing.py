@@ -18,5 +18,5 @@ class Refusing:
     async def start(self, launch: Launch) -> NoReturn:
         raise Denial(
             Code.SERVER_UNAVAILABLE,
-            f"{launch.server} was not started, because it cannot be confined: {self._report.reason} {self._report.mend}",
+            f"{launch.server} was not started, as it cannot be confined: {self._report.reason} {self._report.mend}",
         )

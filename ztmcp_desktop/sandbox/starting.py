@@ -14,6 +14,7 @@ from ztmcp_desktop.sandbox.cgroup import Group
 from ztmcp_desktop.sandbox.descriptors import Descriptors
 
 READY_S = 10.0
+STREAM_BYTES = 1024**2
 _INFO_BYTES = 4096
 
 
@@ -25,15 +26,18 @@ class Spawned:
     init_pidfd: int
 
 
-async def spawn(
-    program: str,
-    arguments: Sequence[str],
-    command: Sequence[str],
-    descriptors: Descriptors,
-    group: Group | None,
-    stream_bytes: int,
-) -> Spawned:
-    """Start bubblewrap with `arguments` in a file of memory, so that no secret is in an argument vector.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Start:
+    """bubblewrap's path and options, the command to confine, and the control group that is to hold it."""
+
+    program: str
+    options: Sequence[str]
+    command: Sequence[str]
+    group: Group | None
+
+
+async def spawn(start: Start, descriptors: Descriptors) -> Spawned:
+    """Start bubblewrap with its options in a file of memory, so that no secret is in an argument vector.
 
     bubblewrap tells the number of process 1 (`--info-fd`) and waits (`--block-fd`) until that process is in its
     control group and we hold a descriptor of it.
@@ -44,39 +48,45 @@ async def spawn(
     info_read, info_write = os.pipe()
     gate_read, gate_write = os.pipe()
     process: Process | None = None
+    init_pidfd, begun = -1, False
     try:
         descriptors.keep(info_write)
         descriptors.keep(gate_read)
-        held = [*arguments, "--info-fd", str(info_write), "--block-fd", str(gate_read)]
-        content = b"".join(os.fsencode(argument) + b"\0" for argument in held)
-        process = await asyncio.create_subprocess_exec(
-            program,
-            "--args",
-            descriptors.data("arguments", content),
-            "--",
-            *command,
-            stdin=PIPE,
-            stdout=PIPE,
-            stderr=PIPE,
-            pass_fds=descriptors.numbers(),
-            env={"PATH": "/usr/bin:/bin"},
-            cwd="/",
-            limit=stream_bytes,
+        process = await _run(
+            start, (*start.options, "--info-fd", str(info_write), "--block-fd", str(gate_read)), descriptors
         )
         descriptors.close()
         init_pidfd = _hold(await _init_of(info_read), process.pid)
-        if group is not None:
-            group.add(_pid_of(init_pidfd))
+        if start.group is not None:
+            start.group.add(_pid_of(init_pidfd))
         os.write(gate_write, b"1")
-    except BaseException as error:
-        await _abandon(process, group)
-        if isinstance(error, OSError):
-            raise Denial(Code.SERVER_UNAVAILABLE, f"the sandbox could not be started: {error.strerror}") from error
-        raise
+        begun = True
+    except OSError as error:
+        raise Denial(Code.SERVER_UNAVAILABLE, f"the sandbox could not be started: {error.strerror}") from error
     finally:
         os.close(info_read)
         os.close(gate_write)
+        if not begun:
+            await _abandon(process, init_pidfd, start.group)
     return Spawned(process=process, init_pidfd=init_pidfd)
+
+
+async def _run(start: Start, options: Sequence[str], descriptors: Descriptors) -> Process:
+    content = b"".join(os.fsencode(option) + b"\0" for option in options)
+    return await asyncio.create_subprocess_exec(
+        start.program,
+        "--args",
+        descriptors.data("options", content),
+        "--",
+        *start.command,
+        stdin=PIPE,
+        stdout=PIPE,
+        stderr=PIPE,
+        pass_fds=descriptors.numbers(),
+        env={"PATH": "/usr/bin:/bin"},
+        cwd="/",
+        limit=STREAM_BYTES,
+    )
 
 
 async def _init_of(info_read: int) -> int:
@@ -119,7 +129,9 @@ def _pid_of(descriptor: int) -> int:
     raise Denial(Code.SERVER_UNAVAILABLE, "the sandbox could not be started: its first process is gone")
 
 
-async def _abandon(process: Process | None, group: Group | None) -> None:
+async def _abandon(process: Process | None, init_pidfd: int, group: Group | None) -> None:
+    if init_pidfd >= 0:
+        os.close(init_pidfd)
     if process is not None:
         with suppress(ProcessLookupError):
             process.kill()

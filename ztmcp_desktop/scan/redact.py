@@ -26,11 +26,11 @@ def redact(value: Json) -> Json:
     return _redacted(value, "")
 
 
-def _redacted(value: object, key: str) -> Json:
+def _redacted(value: object, key: str) -> object:
     match value:
         case str():
             return redact_text(value, key)
-        case bool() | None:
+        case None | bool():
             return value
         case int() | float():
             digits = number_text(value)
@@ -43,7 +43,7 @@ def _redacted(value: object, key: str) -> Json:
             return label("UNKNOWN")
 
 
-def number_text(value: float) -> str:
+def number_text(value: int | float) -> str:  # noqa: PYI041 - told apart below
     """The digits of a number as a text to look through; a whole float reads like the integer it stands for."""
     if isinstance(value, float):
         return str(int(value)) if value.is_integer() and abs(value) < MAX_INTEGER else str(value)

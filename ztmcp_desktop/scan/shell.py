@@ -28,7 +28,7 @@ _INJECTED = re2.compile(
 
 
 def command_signs(leaf: Leaf, tool_words: tuple[str, ...]) -> list[tuple[Risk, str]]:
-    """What a string says of commands, as risks and sentences. Text for people is looked at only in tools that run it."""
+    """What a string says of commands, as risks and sentences. Prose is looked at only in tools that run it."""
     text = leaf.value[:MAX_COMMAND_CHARS]
     runs = not _COMMAND_WORDS.isdisjoint(leaf.words) or not _RUNNING_TOOLS.isdisjoint(tool_words)
     if leaf.prose and not runs:
