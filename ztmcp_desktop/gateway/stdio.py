@@ -33,6 +33,7 @@ class StdioLink:
         self._log = log
         self._tasks: list[asyncio.Task[None]] = []
         self._closed = False
+        self._ending: asyncio.Future[None] | None = None
 
     async def start(self, inbox: Inbox) -> None:
         self._tasks = [
@@ -61,9 +62,13 @@ class StdioLink:
         self._child.stdin.write(_line(notification("notifications/cancelled", {"requestId": request_id})))
 
     async def close(self) -> None:
-        if self._closed:
-            return
+        """End the process tree; whoever calls, first or later, returns when it is gone."""
         self._closed = True
+        if self._ending is None:
+            self._ending = asyncio.ensure_future(self._end())
+        await asyncio.shield(self._ending)
+
+    async def _end(self) -> None:
         self._child.stdin.close()
         try:
             await asyncio.wait_for(self._child.kill(), CLOSE_S)
