@@ -20,11 +20,11 @@ def test_values_in_strings_keys_lists_and_numbers_are_all_gone() -> None:
     written = json.dumps(redact(value), ensure_ascii=False)
     assert "example.com" not in written
     assert "4111" not in written
-    assert redact(value)["‹EMAIL›"] is True
+    assert redact(value)["\u2039EMAIL\u203a"] is True
 
 
 def test_a_key_says_what_a_bare_number_is() -> None:
-    assert redact({"phone": "4155552671"}) == {"phone": "‹PHONE›"}
+    assert redact({"phone": "4155552671"}) == {"phone": "\u2039PHONE\u203a"}
     assert redact({"id": "4155552671"}) == {"id": "4155552671"}
 
 
@@ -34,7 +34,7 @@ def test_what_is_not_sensitive_stays_as_it_is() -> None:
 
 
 def test_what_is_no_json_is_never_passed_on() -> None:
-    assert redact({"x": b"bob@example.com"}) == {"x": "‹UNKNOWN›"}
+    assert redact({"x": b"bob@example.com"}) == {"x": "\u2039UNKNOWN\u203a"}
 
 
 @given(st.text(max_size=40), st.text(max_size=40))

@@ -23,6 +23,8 @@ class Restore:
 
     async def __call__(self, call: Call) -> Call:
         identified = call.proof(Identified)
+        if not isinstance(call.params.get("arguments", {}), dict):
+            raise Denial(Code.SCHEMA_MISMATCH, "the arguments must be an object", Retry.DIFFERENT)
         kinds: dict[str, int] = {}
         restored = call.with_arguments(self._restored(call.principal.session, identified.server, call.arguments, kinds))
         await self._check(restored, identified)
@@ -46,13 +48,10 @@ class Restore:
         pin = identified.pin
         if pin.kind is not ItemKind.TOOL:
             return
-        untrusted_arguments = call.params.get("arguments", {})
-        if not isinstance(untrusted_arguments, dict):
-            raise Denial(Code.SCHEMA_MISMATCH, "the arguments must be an object", Retry.DIFFERENT)
-        arguments, schema = untrusted_arguments, pin.item.get("inputSchema")
+        arguments, schema = call.arguments, pin.item.get("inputSchema")
         if schema is None:
             return
-        if len(canonical(untrusted_arguments)) > MAX_INLINE_BYTES:
+        if len(canonical(arguments)) > MAX_INLINE_BYTES:
             why = await asyncio.to_thread(self._schemas.mismatch, pin.digest, "inputSchema", schema, arguments)
         else:
             why = self._schemas.mismatch(pin.digest, "inputSchema", schema, arguments)

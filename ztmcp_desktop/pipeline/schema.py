@@ -7,7 +7,7 @@ from typing import Any
 
 import re2
 from jsonschema import Draft202012Validator, validators
-from jsonschema.exceptions import SchemaError, ValidationError
+from jsonschema.exceptions import SchemaError, UnknownType, ValidationError
 from jsonschema.protocols import Validator
 from referencing import Registry
 from referencing.exceptions import NoSuchResource, Unresolvable
@@ -19,6 +19,10 @@ MAX_STEPS = 200_000
 MAX_VALIDATORS = 1024
 MAX_MESSAGE = 200
 MAX_PATTERN_BYTES = 1024 * 1024
+_UNUSABLE = (
+    *(SchemaError, UnknownType, Unresolvable),
+    *(RecursionError, ArithmeticError, TypeError, AttributeError),
+)
 _steps: ContextVar[list[int]] = ContextVar("steps")
 _Keyword = Callable[[Any, Any, Any, Any], Iterator[ValidationError] | None]
 
@@ -109,7 +113,15 @@ class Schemas:
         token = _steps.set([0])
         try:
             error = next(iter(self._validator(pin, part, schema).iter_errors(value)), None)
-        except (SchemaError, Unresolvable, RecursionError, ArithmeticError, TypeError, AttributeError) as broken:
+        except (
+            SchemaError,
+            UnknownType,
+            Unresolvable,
+            RecursionError,
+            ArithmeticError,
+            TypeError,
+            AttributeError,
+        ) as broken:
             raise Denial(
                 Code.SCHEMA_MISMATCH, f"the schema of {part} cannot be checked ({type(broken).__name__})"
             ) from broken

@@ -7,7 +7,7 @@ MAX_INTEGER = 10**40
 
 
 def label(kind: str) -> str:
-    """What stands for a value of this kind, e.g. `‹EMAIL›`."""
+    """What stands for a value of this kind, e.g. EMAIL, in single angle quotation marks."""
     return f"\u2039{kind}\u203a"
 
 

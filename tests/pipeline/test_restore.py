@@ -1,0 +1,46 @@
+"""Stage 3."""
+
+import pytest
+
+from tests.fakes import identified, make_call
+from ztmcp_desktop.domain.denial import Code, Denial
+from ztmcp_desktop.domain.names import ServerName, SessionId
+from ztmcp_desktop.domain.proof import Restored
+from ztmcp_desktop.pipeline.restore import Restore
+from ztmcp_desktop.pipeline.schema import Schemas
+from ztmcp_desktop.pipeline.surrogates import Surrogates
+
+TOOL = {
+    "name": "mail",
+    "inputSchema": {"type": "object", "properties": {"to": {"type": "string"}}, "additionalProperties": False},
+}
+VALUE = "ada@lovelace.example"
+
+
+@pytest.mark.parametrize("arguments", [{"to": 7}, {"other": "x"}])
+async def test_arguments_that_break_the_pinned_schema_are_refused(arguments: dict[str, object]) -> None:
+    with pytest.raises(Denial) as refused:
+        await Restore(Surrogates(), Schemas())(identified(make_call("mail", arguments), TOOL))
+    assert refused.value.code is Code.SCHEMA_MISMATCH
+
+
+async def test_arguments_that_are_no_object_are_refused() -> None:
+    call = identified(make_call(params={"name": "mail", "arguments": ["x"]}), TOOL)
+    with pytest.raises(Denial) as refused:
+        await Restore(Surrogates(), Schemas())(call)
+    assert refused.value.code is Code.SCHEMA_MISMATCH
+
+
+async def test_stand_ins_are_turned_back_before_anything_is_judged() -> None:
+    book = Surrogates()
+    token = book.stand_in(SessionId("s1"), ServerName("files"), "EMAIL", VALUE)
+    call = await Restore(book, Schemas())(identified(make_call("mail", {"to": f"<{token}>"}), TOOL))
+    assert call.arguments == {"to": f"<{VALUE}>"}
+    assert call.proof(Restored).kinds == (("EMAIL", 1),)
+
+
+async def test_a_stand_in_of_another_server_stays_what_it_is() -> None:
+    book = Surrogates()
+    token = book.stand_in(SessionId("s1"), ServerName("mail"), "EMAIL", VALUE)
+    call = await Restore(book, Schemas())(identified(make_call("mail", {"to": token}), TOOL))
+    assert call.arguments == {"to": token}
