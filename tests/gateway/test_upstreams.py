@@ -105,6 +105,15 @@ async def test_a_tool_that_changed_is_not_called_until_it_is_approved_again(
 
 
 @pytest.mark.attack("T2")
+@pytest.mark.attack("T2")
+async def test_a_change_that_is_announced_is_known_before_anybody_is_asked_about_the_next_call(
+    start: Start, tmp_path: Path
+) -> None:
+    behind = await start("rug-title", str(tmp_path / "trace"))
+    await behind.upstreams.send(behind.call())
+    await until(lambda: behind.catalogue.approval(behind.server.name) == "changed")
+
+
 async def test_a_change_that_is_not_announced_is_seen_with_the_next_look(start: Start, tmp_path: Path) -> None:
     behind = raw_server("rug-title", str(tmp_path / "trace"))
     await behind.approve()

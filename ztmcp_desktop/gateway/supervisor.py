@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+from contextlib import suppress
 from dataclasses import replace
 from uuid import uuid4
 
@@ -25,6 +26,7 @@ from ztmcp_desktop.ports import Catalogue, Clock, Ledger, ReverseGate
 MAX_LISTING_AGE_S = 30.0
 MAX_RELISTS = 5
 SETTLE_S = 0.5
+RELIST_PAUSE_S = 1.0
 CLIENT_CAPABILITY = {"sampling/createMessage": "sampling", "elicitation/create": "elicitation"}
 
 _log = logging.getLogger(__name__)
@@ -127,11 +129,22 @@ class Upstream:
             raise Denial(
                 Code.SERVER_UNAVAILABLE, "the server does not speak the protocol version that was approved"
             ) from failure
-        self._watch = asyncio.create_task(self._watched(connection))
+        self._watch = asyncio.create_task(self._watched(talk))
 
-    async def _watched(self, connection: Connection) -> None:
-        await connection.ended.wait()
-        await connection.close(_over())
+    async def _watched(self, talk: Conversation) -> None:
+        relisting = asyncio.create_task(self._relisted(talk))
+        await talk.connection.ended.wait()
+        relisting.cancel()
+        await talk.connection.close(_over())
+
+    async def _relisted(self, talk: Conversation) -> None:
+        """Look at once when the server says that something changed, so that nobody is asked about a changed thing."""
+        while True:
+            await talk.stale.wait()
+            # What it does not tell now, the next call asks again, and is refused if there is no answer.
+            with suppress(Denial):
+                await self.refresh(talk.route)
+            await asyncio.sleep(RELIST_PAUSE_S)
 
     async def _take(self, talk: Conversation) -> None:
         self._seen = await talk.offer()
