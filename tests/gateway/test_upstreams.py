@@ -105,7 +105,6 @@ async def test_a_tool_that_changed_is_not_called_until_it_is_approved_again(
 
 
 @pytest.mark.attack("T2")
-@pytest.mark.attack("T2")
 async def test_a_change_that_is_announced_is_known_before_anybody_is_asked_about_the_next_call(
     start: Start, tmp_path: Path
 ) -> None:
@@ -114,22 +113,17 @@ async def test_a_change_that_is_announced_is_known_before_anybody_is_asked_about
     await until(lambda: behind.catalogue.approval(behind.server.name) == "changed")
 
 
+@pytest.mark.attack("T2")
 async def test_a_change_that_is_not_announced_is_seen_with_the_next_look(start: Start, tmp_path: Path) -> None:
-    behind = raw_server("rug-title", str(tmp_path / "trace"))
-    await behind.approve()
+    trace = tmp_path / "trace"
+    behind = await start("rug-quiet", str(trace))
     call = behind.call()
     await behind.upstreams.send(call)
-    await behind.upstreams.stop()
-    # A new process is like the approved one again; after its first call it is not.
-    behind.sandbox.launches.clear()
-    try:
+    await behind.clock.advance(31)
+    with pytest.raises(Denial) as caught:
         await behind.upstreams.send(call)
-        await behind.clock.advance(31)
-        with pytest.raises(Denial) as caught:
-            await behind.upstreams.send(call)
-        assert caught.value.code is Code.CHANGED_SINCE_APPROVAL
-    finally:
-        await behind.close()
+    assert caught.value.code is Code.CHANGED_SINCE_APPROVAL
+    assert len(trace.read_text().splitlines()) == 1
 
 
 @pytest.mark.attack("T2")
