@@ -40,7 +40,7 @@ def _spellings(untrusted_path: str) -> list[str]:
     seen = {_without_scheme(plain): None}
     for change in (
         lambda text: text.strip(_ENDS),
-        lambda text: "/".join(part.rstrip(". '\"") if part.strip(".") else part for part in text.split("/")),
+        lambda text: "/".join(_without_ending(part) for part in text.split("/")),
         _decoded,
         lambda text: text.replace("\\", "/"),
         lambda text: unicodedata.normalize("NFC", text),
@@ -49,6 +49,11 @@ def _spellings(untrusted_path: str) -> list[str]:
         for text in tuple(seen):
             seen[_without_scheme(change(text))] = None
     return [text for text in seen if text]
+
+
+def _without_ending(part: str) -> str:
+    """A name as systems keep it that drop dots, spaces and quotes at the end; `..` stays what it is."""
+    return part.rstrip(". '\"") or part.rstrip(" '\"")
 
 
 def _decoded(text: str) -> str:
