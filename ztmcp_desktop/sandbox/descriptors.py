@@ -1,6 +1,7 @@
 """File descriptors that are handed to bubblewrap: content that is on no disk, and folders that cannot be swapped."""
 
 import os
+import stat
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
@@ -58,7 +59,8 @@ def open_exactly(path: Path) -> int:
         number = os.open(path, os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC)
     except OSError as error:
         raise Denial(Code.OUTSIDE_LIMITS, f"{path} is no longer what was approved") from error
-    if Path(f"/proc/self/fd/{number}").readlink() != path:
+    # O_PATH with O_NOFOLLOW opens a link itself, so its kind is looked at too.
+    if stat.S_ISLNK(os.fstat(number).st_mode) or Path(f"/proc/self/fd/{number}").readlink() != path:
         os.close(number)
         raise Denial(Code.OUTSIDE_LIMITS, f"{path} is reached through a link, so it is not what was approved")
     return number

@@ -82,8 +82,14 @@ def _covers(folder: Folder, own: tuple[Path, ...], user_home: Path) -> dict[Path
         if not hidden and not writable:
             continue
         if item.path.is_symlink():
-            # A link cannot be covered; where it leads is shown only if it is a limit by itself, and covered there.
-            continue
+            if hidden:
+                # Where it leads is shown only if it is a limit by itself, and is covered there.
+                continue
+            raise Denial(
+                Code.OUTSIDE_LIMITS,
+                f"{item.path} is a link, so it cannot be protected from a server that may write to {folder.path}; "
+                "replace the link, or let the server only read",
+            )
         if writable:
             for parent in reversed(item.path.parents):
                 if folder.path in parent.parents:

@@ -16,6 +16,8 @@ from ztmcp_desktop.sandbox.descriptors import Descriptors
 READY_S = 10.0
 STREAM_BYTES = 1024**2
 _INFO_BYTES = 4096
+# State and parent, after the name of the program (proc_pid_stat(5)).
+_STAT_FIELDS = 2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -115,8 +117,12 @@ async def _init_of(info_read: int) -> int:
 def _hold(init: int, parent: int) -> int:
     """A descriptor of process `init`, made sure to be bubblewrap's child and not another of the same number."""
     descriptor = os.pidfd_open(init)
-    stat = Path(f"/proc/{init}/stat").read_text(encoding="ascii", errors="replace")
-    if int(stat.rpartition(")")[2].split()[1]) != parent:
+    try:
+        stat = Path(f"/proc/{init}/stat").read_text(encoding="ascii", errors="replace")
+    except OSError:
+        stat = ""
+    fields = stat.rpartition(")")[2].split()
+    if len(fields) < _STAT_FIELDS or int(fields[1]) != parent:
         os.close(descriptor)
         raise Denial(Code.SERVER_UNAVAILABLE, "the sandbox could not be started: its first process is gone")
     return descriptor
