@@ -48,6 +48,9 @@ def nested(depth: int) -> dict[str, Any]:
     [
         ({"type": "string", "pattern": "^(a+)+$"}, "a" * 5000 + "!"),
         ({"patternProperties": {"^(x+x+)+y$": False}}, {"x" * 5000: 1}),
+        ({"patternProperties": {"^(x+x+)+y$": {}}, "additionalProperties": False}, {"x" * 5000: 1}),
+        ({"patternProperties": {"^(x+x+)+y$": {}}, "unevaluatedProperties": False}, {"x" * 5000: 1}),
+        ({"allOf": [{"patternProperties": {"^(x+x+)+y$": {}}}], "unevaluatedProperties": False}, {"x" * 5000: 1}),
         (many(10_000), "none of them"),
         (nested(14), 1),
         ({"$defs": {"a": {"anyOf": [{"$ref": "#/$defs/a"}, {"$ref": "#/$defs/a"}]}}, "$ref": "#/$defs/a"}, 1),
@@ -86,3 +89,11 @@ def test_what_fits_passes_in_older_drafts_too() -> None:
     assert mismatch(schema, {"a": "xy"}) is None
     assert mismatch(schema, {"a": "y"}) is not None
     assert mismatch(schema, {}) is not None
+
+
+def test_a_member_beyond_names_and_patterns_does_not_fit_where_none_is_allowed() -> None:
+    schema = {"properties": {"a": {}}, "patternProperties": {"^x-": {}}, "additionalProperties": False}
+    assert mismatch(schema, {"b": 1}) is not None
+    assert mismatch(schema, {"a": 1, "x-b": 1}) is None
+    assert mismatch({"additionalProperties": {"type": "integer"}}, {"b": "text"}) is not None
+    assert mismatch({"additionalProperties": {"type": "integer"}}, {"b": 1}) is None

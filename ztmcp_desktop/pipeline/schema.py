@@ -23,6 +23,7 @@ _UNUSABLE = (
     *(SchemaError, UnknownType, Unresolvable),
     *(RecursionError, ArithmeticError, TypeError, AttributeError),
 )
+_RISKY = {"unevaluatedProperties", "patternProperties"}
 _steps: ContextVar[list[int]] = ContextVar("steps")
 _Keyword = Callable[[Any, Any, Any, Any], Iterator[ValidationError] | None]
 
@@ -81,6 +82,34 @@ def _pattern_properties(
                 yield from validator.descend(value, subschema, path=key, schema_path=pattern)
 
 
+def _additional(validator: Any, allowed: Any, instance: Any, schema: Any) -> Iterator[ValidationError]:  # noqa: ANN401
+    """The library would join the patterns for the backtracking `re`, where one key could stop the gateway."""
+    if not isinstance(instance, dict):
+        return
+    named, patterns = schema.get("properties", {}), schema.get("patternProperties", {})
+    for key, value in instance.items():
+        _spend(1 + len(patterns))
+        if key in named or any(_matches(pattern, key) for pattern in patterns):
+            continue
+        if allowed is False:
+            yield ValidationError("it has a member that is not expected")
+        else:
+            yield from validator.descend(value, allowed, path=key)
+
+
+def _backtracks(schema: Json) -> bool:
+    """Whether the library would run a pattern of the schema with `re`: only beside `unevaluatedProperties`."""
+    left, seen, names = [schema], set(), set()
+    while left:
+        part = left.pop()
+        if not isinstance(part, dict | list) or id(part) in seen:
+            continue
+        seen.add(id(part))
+        names |= part.keys() & _RISKY if isinstance(part, dict) else set()
+        left += part.values() if isinstance(part, dict) else part
+    return names == _RISKY
+
+
 def _unique(_validator: Any, wanted: Any, instance: Any, _schema: Any) -> Iterator[ValidationError]:  # noqa: ANN401
     if not wanted or not isinstance(instance, list):
         return
@@ -92,6 +121,7 @@ def _unique(_validator: Any, wanted: Any, instance: Any, _schema: Any) -> Iterat
 _OURS: dict[str, _Keyword] = {
     "pattern": _pattern,
     "patternProperties": _pattern_properties,
+    "additionalProperties": _additional,
     "uniqueItems": _unique,
 }
 
@@ -139,6 +169,8 @@ class Schemas:
             return known
         if not isinstance(schema, dict | bool):
             raise Denial(Code.SCHEMA_MISMATCH, f"the schema of {part} is no schema")
+        if _backtracks(schema):
+            raise Denial(Code.SCHEMA_MISMATCH, f"the schema of {part} has patterns that cannot be checked safely")
         base = validators.validator_for(schema, default=Draft202012Validator)
         made: Validator = self._class(base)(schema, registry=_REGISTRY)
         self._compiled[pin, part] = made
