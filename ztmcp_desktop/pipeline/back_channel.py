@@ -6,6 +6,7 @@ from ztmcp_desktop.domain.call import Call, Channel
 from ztmcp_desktop.domain.denial import Code, Denial
 from ztmcp_desktop.domain.json import JsonObject
 from ztmcp_desktop.domain.proof import Injected
+from ztmcp_desktop.pipeline.mask_result import without_echoes
 from ztmcp_desktop.pipeline.masker import Masker
 from ztmcp_desktop.ports import ServerBook
 
@@ -22,16 +23,16 @@ class WithMaskedChannel:
 
     async def __call__(self, call: Call) -> Call:
         call.proof(Injected)
-        if not self._servers.get(call.server).mask_results:
-            return call
-        return replace(call, channel=_MaskedChannel(call=call, channel=call.channel, masker=self._masker))
+        # Echoes of secrets go in any case; only personal data may be let through.
+        masker = self._masker if self._servers.get(call.server).mask_results else None
+        return replace(call, channel=_MaskedChannel(call=call, channel=call.channel, masker=masker))
 
 
 @dataclass(slots=True, kw_only=True)
 class _MaskedChannel:
     call: Call
     channel: Channel
-    masker: Masker
+    masker: Masker | None
     count: int = 0
 
     async def notify(self, method: str, params: JsonObject | None) -> None:
@@ -48,12 +49,14 @@ class _MaskedChannel:
     def _masked(self, params: JsonObject | None) -> JsonObject | None:
         if params is None:
             return None
-        changed, _ = self.masker.mask_value(
-            self.call.principal.session,
-            self.call.server,
-            {key: value for key, value in params.items() if key not in _UNTOUCHED},
-        )
-        return {**params, **changed}
+        secrets = self.call.outbound.open().secrets if self.call.outbound else {}
+        said = {key: value for key, value in params.items() if key not in _UNTOUCHED}
+        changed, _ = without_echoes(said, secrets)
+        if self.masker is not None:
+            changed, _ = self.masker.mask_value(self.call.principal.session, self.call.server, changed)
+        # What is left untouched tells calls and levels apart, so a secret in it cannot be replaced: it is dropped.
+        kept = {key: params[key] for key in _UNTOUCHED & params.keys() if not without_echoes(params[key], secrets)[1]}
+        return {**kept, **changed}
 
 
 class NoChannel:
