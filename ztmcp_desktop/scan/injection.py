@@ -50,6 +50,7 @@ def _compiled() -> "re2.Set":
     patterns = re2.Set.SearchSet(options)
     for _, source in _SIGNS:
         patterns.Add(source)
+    patterns.Add("")
     patterns.Compile()
     return patterns
 
@@ -67,7 +68,11 @@ def signs(text: str) -> tuple[str, ...]:
 
 def _plain_signs(text: str) -> set[str]:
     data = text.encode("utf-8", "replace").decode("utf-8")
-    return {_SIGNS[index][0] for index in _SET.Match(data) or ()}
+    hits = _SET.Match(data)
+    if hits is None:
+        # Not even the empty pattern: RE2 ran out of memory and says nothing of the others. A sign, not a silence.
+        return {"unscreened"}
+    return {_SIGNS[index][0] for index in hits if index < len(_SIGNS)}
 
 
 def _decoded(text: str) -> list[str]:
