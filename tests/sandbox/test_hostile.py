@@ -18,7 +18,7 @@ import psutil
 import pytest
 
 REPO = Path(__file__).resolve().parents[2]
-DRIVER = Path(__file__).with_name("driver.py")
+DRIVER = Path(__file__).with_name("one_run.py")
 PYTHON = "/usr/bin/python3"
 USER = "ztmcp-tests"
 CANARY = "the-words-that-must-not-be-read"
@@ -65,7 +65,7 @@ class Attacker:
 
     def begin(self, orders: dict[str, Any]) -> "subprocess.Popen[str]":
         given = {"folders": [[str(self.project), "rw"]], "home": str(self.home), "ours": str(self.ours), **orders}
-        command = [PYTHON, str(self.root / "code" / "driver.py")]
+        command = [PYTHON, str(self.root / "code" / "one_run.py")]
         if self.uid:
             command = ["setpriv", f"--reuid={self.uid}", f"--regid={self.gid}", "--clear-groups", *command]
         environment = {**os.environ, "PYTHONPATH": str(self.root / "code"), "HOME": str(self.home)}
