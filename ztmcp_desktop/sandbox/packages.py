@@ -113,11 +113,7 @@ class Packages:
     def find(self, wanted: Wanted) -> Installed | None:
         """The newest installation of just this package, None if there is none."""
         records = self.folder.glob(f"*/{RECORD}") if self.folder.is_dir() else ()
-        matching = [
-            found
-            for path in records
-            if (found := _read(path, wanted)) is not None and found.label.endswith(wanted.version)
-        ]
+        matching = [found for path in records if (found := _read(path, wanted)) is not None]
         return max(matching, key=lambda one: one.folder.stat().st_mtime_ns, default=None)
 
     async def install(self, wanted: Wanted) -> Installed:
