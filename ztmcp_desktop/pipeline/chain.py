@@ -16,6 +16,7 @@ from ztmcp_desktop.pipeline.back_channel import NoChannel, WithMaskedChannel
 from ztmcp_desktop.pipeline.classify import Classify
 from ztmcp_desktop.pipeline.confine import Confine
 from ztmcp_desktop.pipeline.consent import Consent, ConsentParts
+from ztmcp_desktop.pipeline.content_rules import ContentRules
 from ztmcp_desktop.pipeline.forward import AnswerFromCatalogue, Forward, ForwardToClient
 from ztmcp_desktop.pipeline.gate import CallGate, Chains
 from ztmcp_desktop.pipeline.identify import Identify
@@ -109,7 +110,7 @@ class Pipeline:
 def build_pipeline(parts: PipelineParts) -> Pipeline:
     """Every stage, once, in its place."""
     surrogates, schemas = Surrogates(), Schemas()
-    masker = Masker(surrogates)
+    masker, content = Masker(surrogates), ContentRules(parts.policy, parts.clock)
     recorder = Recorder(parts.redact, parts.digester)
     authenticate, identify = Authenticate(parts.clients), Identify(parts.catalogue)
     confine = Confine(parts.servers, parts.own_folders, parts.user_home)
@@ -125,14 +126,14 @@ def build_pipeline(parts: PipelineParts) -> Pipeline:
             confine,
             judge,
             # Before consent, so that the person sees what will leave.
-            MaskArguments(masker),
+            MaskArguments(masker, content.treat),
             Consent(_consent_parts(parts)),
             Recheck(authenticate, identify, confine, judge),
             # After consent, so that no secret is ever on a screen or in a proof.
             Inject(parts.vault, parts.servers, parts.upstreams, parts.digester),
             WithMaskedChannel(masker, parts.servers),
             Forward(parts.upstreams, parts.clock),
-            Screen(),
+            Screen(content.blocks),
             MaskResult(masker, parts.servers, schemas),
         ),
         listing=(authenticate, identify, judge, AnswerFromCatalogue(parts.lists)),

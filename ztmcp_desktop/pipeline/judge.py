@@ -1,5 +1,6 @@
 """Stage 6: what the rules say of the call."""
 
+from datetime import datetime
 from typing import TypeVar
 
 from ztmcp_desktop.domain.call import Call, Direction
@@ -30,7 +31,7 @@ class Judge:
         self._policy, self._clock = policy, clock
 
     async def __call__(self, call: Call) -> Call:
-        request = self._request(call)
+        request = policy_request(call, self._clock.now())
         decision = self._policy.decide(request)
         if not decision.permitted:
             raise _refusal(decision, request)
@@ -38,26 +39,30 @@ class Judge:
         because = () if decision.unasked else _because(decision, request)
         return call.proved(Judged(asking=asking, rules=decision.rules, because=because))
 
-    def _request(self, call: Call) -> PolicyRequest:
-        identified = call.proof(Identified)
-        light = call.action is Action.LIST
-        classified = _found(call, Classified) if light else call.proof(Classified)
-        confined = _found(call, Confined) if light else call.proof(Confined)
-        return PolicyRequest(
-            client=call.principal.client,
-            action=call.action,
-            server=identified.server,
-            kind=call.item_kind if call.direction is Direction.TO_SERVER else None,
-            subject=identified.subject,
-            risk=classified.risk if classified else Risk.READ,
-            paths=confined.paths if confined else (),
-            hosts=confined.hosts if confined else (),
-            tables=confined.tables if confined else (),
-            sensitive=(),
-            signs=classified.signs if classified else (),
-            session=(),
-            now=self._clock.now(),
-        )
+
+def policy_request(
+    call: Call, now: datetime, *, sensitive: tuple[str, ...] = (), signs: tuple[str, ...] = ()
+) -> PolicyRequest:
+    """What the rules are asked about the call; `sensitive` and `signs` once they are known (contract, Rules)."""
+    identified = call.proof(Identified)
+    light = call.action is Action.LIST
+    classified = _found(call, Classified) if light else call.proof(Classified)
+    confined = _found(call, Confined) if light else call.proof(Confined)
+    return PolicyRequest(
+        client=call.principal.client,
+        action=call.action,
+        server=identified.server,
+        kind=call.item_kind if call.direction is Direction.TO_SERVER else None,
+        subject=identified.subject,
+        risk=classified.risk if classified else Risk.READ,
+        paths=confined.paths if confined else (),
+        hosts=confined.hosts if confined else (),
+        tables=confined.tables if confined else (),
+        sensitive=sensitive,
+        signs=signs,
+        session=(),
+        now=now,
+    )
 
 
 def _found(call: Call, kind: type[P]) -> P | None:
