@@ -58,10 +58,10 @@ def nested(depth: int) -> dict[str, Any]:
     ],
 )
 def test_a_schema_that_is_a_bomb_is_checked_or_refused_in_bounded_time(schema: Any, value: Any) -> None:
-    began = time.perf_counter()
+    began = time.thread_time()
     with contextlib.suppress(Denial):
         mismatch(schema, value)
-    assert time.perf_counter() - began < MAX_S
+    assert time.thread_time() - began < MAX_S
 
 
 @pytest.mark.parametrize("schema", ["text", 7, {"type": "no-such-type"}, {"properties": 5}])

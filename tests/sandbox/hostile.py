@@ -142,8 +142,9 @@ def seen() -> list[int]:
     return sorted(int(name) for name in os.listdir("/proc") if name.isdigit())  # noqa: PTH208 - names only
 
 
-def search_processes(word: str) -> list[str]:
-    """Where `word` is in the environment or the arguments of a process that is not this one."""
+def search_processes(reversed_word: str) -> list[str]:
+    """Where the word, which is given backwards, is in the environment or the arguments of another process."""
+    word = reversed_word[::-1]
     found = []
     for pid in seen():
         for name in ("environ", "cmdline"):
@@ -163,8 +164,7 @@ def about() -> dict[str, object]:
     descriptors = []
     for number in range(256):
         with contextlib.suppress(OSError):
-            os.fstat(number)
-            descriptors.append(number)
+            descriptors.append(os.readlink(f"/proc/self/fd/{number}"))  # noqa: PTH115 - not always a path
     held = status()
     return {
         "environment": sorted(os.environ),

@@ -15,7 +15,7 @@ from referencing.exceptions import NoSuchResource, Unresolvable
 from ztmcp_desktop.domain.denial import Code, Denial
 from ztmcp_desktop.domain.json import Json
 
-MAX_STEPS = 200_000
+MAX_STEPS = 100_000
 MAX_VALIDATORS = 1024
 MAX_MESSAGE = 200
 MAX_PATTERN_BYTES = 1024 * 1024
