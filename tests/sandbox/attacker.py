@@ -138,9 +138,7 @@ class Attacker:
         told: dict[str, Any] = json.loads(done.stdout)
         return told
 
-    def begin(
-        self, argv: list[str], *, around: tuple[str, ...] = (), inherits: tuple[int, ...] = (), **orders: Any
-    ) -> "subprocess.Popen[str]":
+    def begin(self, argv: list[str], *, around: tuple[str, ...] = (), **orders: Any) -> "subprocess.Popen[str]":
         given = {
             "argv": argv,
             "folders": [[str(self.project), "rw"]],
@@ -160,7 +158,6 @@ class Attacker:
             env={**os.environ, "PYTHONPATH": str(self.code), "HOME": str(self.home), "PYTHONDONTWRITEBYTECODE": "1"},
             text=True,
             cwd=self.root,
-            pass_fds=inherits,
         )
         self.drivers.append(driver)
         assert driver.stdin is not None

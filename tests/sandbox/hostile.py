@@ -142,9 +142,8 @@ def seen() -> list[int]:
     return sorted(int(name) for name in os.listdir("/proc") if name.isdigit())  # noqa: PTH208 - names only
 
 
-def search_processes(reversed_word: str) -> list[str]:
-    """Where the word, which is given backwards, is in the environment or the arguments of another process."""
-    word = reversed_word[::-1]
+def search_processes(word: str) -> list[str]:
+    """Where `word` is in the environment or the arguments of a process that is not this one."""
     found = []
     for pid in seen():
         for name in ("environ", "cmdline"):
@@ -164,7 +163,8 @@ def about() -> dict[str, object]:
     descriptors = []
     for number in range(256):
         with contextlib.suppress(OSError):
-            descriptors.append(os.readlink(f"/proc/self/fd/{number}"))  # noqa: PTH115 - not always a path
+            os.fstat(number)
+            descriptors.append(number)
     held = status()
     return {
         "environment": sorted(os.environ),
