@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+from contextlib import suppress
 
 from ztmcp_desktop.domain.denial import Code, Denial, Retry
 from ztmcp_desktop.domain.json import JsonObject
@@ -88,6 +89,13 @@ class StdioLink:
             _log.error("reading from a server failed")
         finally:
             inbox.closed(why)
+        await self._discard()
+
+    async def _discard(self) -> None:
+        """Read on until the pipe ends: asyncio tells of a process's end only when its pipes have ended too."""
+        with suppress(OSError):
+            while await self._child.stdout.read(READ_BYTES):
+                continue
 
     async def _read(self, inbox: Inbox) -> Denial:
         line = bytearray()
