@@ -196,8 +196,8 @@ class Bubblewrap:
             yield "The limit of open files does not bind: the program prlimit (util-linux) is not installed."
         if "memory" not in self._groups.bases:
             yield (
-                "The memory limit binds each process of a server by itself, not all of them together: this system "
-                "gives us no control group for memory."
+                "The memory limit binds each process of a server by itself, not all of them together nor memory that "
+                "they share: this system gives us no control group for memory."
             )
         if "pids" not in self._groups.bases and (
             os.getuid() == 0 or self._prlimit is None or _kernel() < _COUNTS_IN_NAMESPACE

@@ -9,6 +9,8 @@ from typing import Self
 
 from ztmcp_desktop.domain.denial import Code, Denial
 
+_STANDARD_ERROR = 2
+
 
 class Descriptors:
     """Open descriptors of one start; ours are closed when the block is left."""
@@ -64,3 +66,14 @@ def open_exactly(path: Path) -> int:
         os.close(number)
         raise Denial(Code.OUTSIDE_LIMITS, f"{path} is reached through a link, so it is not what was approved")
     return number
+
+
+def keep_to_ourselves() -> None:
+    """Let no child inherit what is open here but its three pipes and what is passed to it by number.
+
+    asyncio closes the others in the child, uvloop does not; and what we inherited ourselves is open for heirs.
+    """
+    for name in os.listdir("/proc/self/fd"):  # noqa: PTH208 - names only
+        if (number := int(name)) > _STANDARD_ERROR:
+            with suppress(OSError):
+                os.set_inheritable(number, False)  # noqa: FBT003 - as the library wants it

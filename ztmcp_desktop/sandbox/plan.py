@@ -108,7 +108,9 @@ def system_arguments() -> Iterator[str]:
             yield from ("--ro-bind", name, name)
     for name in _ETC:
         yield from ("--ro-bind-try", f"/etc/{name}", f"/etc/{name}")
-    yield from ("--proc", "/proc", "--dev", "/dev")
+    # Read-only: root inside is root to the kernel's switches in /proc/sys, and process 1, which no filter of system
+    # calls holds, could be rewritten by /proc/1/mem.
+    yield from ("--proc", "/proc", "--remount-ro", "/proc", "--dev", "/dev")
     yield from ("--size", str(TEMPORARY_BYTES), "--tmpfs", "/dev/shm")  # noqa: S108 - the sandbox's own
     yield from ("--size", str(TEMPORARY_BYTES), "--tmpfs", "/tmp")  # noqa: S108 - the sandbox's own
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from ztmcp_desktop.domain.denial import Code, Denial
 from ztmcp_desktop.sandbox.cgroup import Group
-from ztmcp_desktop.sandbox.descriptors import Descriptors
+from ztmcp_desktop.sandbox.descriptors import Descriptors, keep_to_ourselves
 
 READY_S = 10.0
 STREAM_BYTES = 1024**2
@@ -75,10 +75,12 @@ async def spawn(start: Start, descriptors: Descriptors) -> Spawned:
 
 async def _run(start: Start, options: Sequence[str], descriptors: Descriptors) -> Process:
     content = b"".join(os.fsencode(option) + b"\0" for option in options)
+    options_file = descriptors.data("options", content)
+    keep_to_ourselves()
     return await asyncio.create_subprocess_exec(
         start.program,
         "--args",
-        descriptors.data("options", content),
+        options_file,
         "--",
         *start.command,
         stdin=PIPE,
