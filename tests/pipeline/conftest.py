@@ -25,6 +25,7 @@ from ztmcp_desktop.domain.proof import Asking, Classified, Confined, Judged, Mas
 from ztmcp_desktop.domain.risk import Risk
 from ztmcp_desktop.domain.server import LocalCommand, Server
 from ztmcp_desktop.pipeline.consent import Consent, ConsentParts
+from ztmcp_desktop.scan.redact import redact
 from ztmcp_desktop.settings import Settings
 
 
@@ -82,6 +83,7 @@ class World:
                 lockdown=self.lockdown,
                 digester=self.digester,
                 clock=self.clock,
+                redact=redact,
                 settings=self.settings,
             )
         )

@@ -5,12 +5,12 @@ from dataclasses import replace
 
 import pytest
 
-from tests.fakes import FakeDesk
+from tests.fakes import FakeDesk, FakeTicket
 from tests.pipeline.conftest import World, judged_call
-from ztmcp_desktop.domain.consent import Answer, Scope, Shown, Verdict, Withdrawal
+from ztmcp_desktop.domain.consent import Answer, DeskEvent, Proposal, Question, Scope, Shown, Verdict, Withdrawal
 from ztmcp_desktop.domain.denial import Code, Denial
 from ztmcp_desktop.domain.ledger import EntryKind
-from ztmcp_desktop.domain.names import Digest, SecretName, ServerName
+from ztmcp_desktop.domain.names import ClientName, Digest, SecretName, ServerName
 from ztmcp_desktop.domain.proof import Asking, Consented, ConsentedBy
 from ztmcp_desktop.domain.server import LocalCommand, Server
 from ztmcp_desktop.settings import Settings
@@ -146,3 +146,61 @@ async def test_protocol_fields_do_not_change_what_a_yes_covers(world: World) -> 
     await consent(first)
     assert (await consent(second)).proof(Consented).by is ConsentedBy.GRANT
     assert (await consent(third)).proof(Consented).by is ConsentedBy.PERSON
+
+
+@pytest.mark.attack("P11")
+async def test_the_row_of_a_grant_holds_no_personal_data(world: World) -> None:
+    world.desk = FakeDesk(Verdict.ALLOW, Scope.EXACT_SESSION)
+    call = judged_call()
+    call = replace(call, method="resources/read", params={"uri": "crm://people/ada@example.org"})
+    await world.consent()(call)
+    assert [row.kind for row in world.ledger.rows] == [EntryKind.GRANT]
+    assert "ada@example.org" not in repr(world.ledger.rows)
+
+
+@pytest.mark.attack("C7")
+async def test_one_client_cannot_take_all_the_questions(world: World) -> None:
+    world.settings = Settings(max_open_questions=8)
+    consent = world.consent()
+    tasks = [asyncio.ensure_future(consent(judged_call(arguments={"n": n}))) for n in range(2)]
+    await world.clock.advance(0)
+    with pytest.raises(Denial) as refused:
+        await consent(judged_call())
+    assert refused.value.code is Code.NO_ANSWER
+    call = judged_call()
+    other = replace(call, principal=replace(call.principal, client=ClientName("other")))
+    tasks.append(asyncio.ensure_future(consent(other)))
+    await world.clock.advance(0)
+    assert len(world.desk.tickets) == 3
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+
+
+@pytest.mark.attack("C1")
+@pytest.mark.parametrize("member", ["task", "vendor"])
+async def test_a_rule_that_asks_nobody_does_not_cover_members_that_no_stage_looked_at(
+    world: World, member: str
+) -> None:
+    world.desk.verdict = Verdict.ALLOW
+    call = judged_call(asking=Asking.UNASKED)
+    call = await world.consent()(replace(call, params={**call.params, member: {"path": "/etc/shadow"}}))
+    assert call.proof(Consented).by is ConsentedBy.PERSON
+    (ticket,) = world.desk.tickets
+    assert member in ticket.question.because[-1]  # type: ignore[union-attr]
+
+
+async def test_a_question_whose_desk_breaks_goes_away(world: World) -> None:
+    class Broken(FakeTicket):
+        async def event(self) -> DeskEvent:
+            raise ValueError("the window broke")
+
+    class Breaking(FakeDesk):
+        def open(self, question: Question | Proposal) -> FakeTicket:
+            self.tickets.append(Broken(question))
+            return self.tickets[0]
+
+    world.desk = Breaking()
+    with pytest.raises(ValueError, match="broke"):
+        await world.consent()(judged_call())
+    assert world.desk.tickets[0].withdrawn is Withdrawal.CORE_STOPPED

@@ -12,7 +12,8 @@ from ztmcp_desktop.domain.call import Call, Direction, Reply
 from ztmcp_desktop.domain.denial import Code, Denial
 from ztmcp_desktop.domain.json import JsonObject, map_strings
 from ztmcp_desktop.domain.ledger import Draft, EntryKind, Outcome
-from ztmcp_desktop.pipeline.gate import CallGate, Chains
+from ztmcp_desktop.domain.names import CallId, ClientName
+from ztmcp_desktop.pipeline.gate import MAX_CALLS_A_CLIENT, CallGate, Chains
 from ztmcp_desktop.pipeline.record import Recorder
 from ztmcp_desktop.ports import Stage
 
@@ -191,3 +192,112 @@ async def test_a_client_that_gives_up_while_the_first_row_is_written_leaves_no_o
     with pytest.raises(asyncio.CancelledError):
         await task
     assert endings(world) == [(EntryKind.OPENED, None, None), (EntryKind.CLOSED, Outcome.FAILED, Code.WITHDRAWN)]
+
+
+@pytest.mark.attack("C12", "P10")
+@pytest.mark.allow_log("failed in RecursionError")
+async def test_an_ending_that_cannot_be_recorded_whole_is_recorded_bare_and_nothing_leaves(world: World) -> None:
+    def breaks_on_answers(value: JsonObject) -> JsonObject:
+        if "ok" in value:
+            raise RecursionError("with a secret value in it")
+        return value
+
+    run = CallGate(
+        chains=Chains(full=(answers,), listing=(), to_client=()),
+        recorder=Recorder(breaks_on_answers, make_digester()),
+        ledger=world.ledger,
+        lockdown=world.lockdown,
+        clock=world.clock,
+    )
+    assert await denied(run) is Code.GATEWAY_FAULT
+    assert endings(world) == [(EntryKind.OPENED, None, None), (EntryKind.CLOSED, Outcome.FAILED, Code.GATEWAY_FAULT)]
+    assert "secret value" not in str(world.ledger.rows)
+
+
+@pytest.mark.attack("C12")
+@pytest.mark.allow_log("failed in RecursionError")
+async def test_a_call_that_cannot_be_recorded_at_its_opening_is_refused(world: World) -> None:
+    def breaks_always(value: JsonObject) -> JsonObject:
+        raise RecursionError("with a secret value in it")
+
+    run = CallGate(
+        chains=Chains(full=(answers,), listing=(), to_client=()),
+        recorder=Recorder(breaks_always, make_digester()),
+        ledger=world.ledger,
+        lockdown=world.lockdown,
+        clock=world.clock,
+    )
+    assert await denied(run) is Code.GATEWAY_FAULT
+    assert world.ledger.rows == []
+
+
+@pytest.mark.attack("C8")
+async def test_what_a_server_asks_during_a_call_ends_with_the_call(world: World) -> None:
+    run = CallGate(
+        chains=Chains(full=(waits,), listing=(), to_client=(waits,)),
+        recorder=Recorder(lambda value: value, make_digester()),
+        ledger=world.ledger,
+        lockdown=world.lockdown,
+        clock=world.clock,
+    )
+    call = make_call()
+    task = asyncio.create_task(run.run(call))
+    asked = asyncio.create_task(run.run(replace(call, id=CallId("asked"), direction=Direction.TO_CLIENT)))
+    stranger = asyncio.create_task(run.run(replace(make_call(), direction=Direction.TO_CLIENT)))
+    for _ in range(5):
+        await asyncio.sleep(0)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    with pytest.raises(Denial) as refused:
+        async with asyncio.timeout(5):
+            await asked
+    assert refused.value.code is Code.WITHDRAWN
+    assert not stranger.done()
+    stranger.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await stranger
+
+
+@pytest.mark.attack("C8")
+async def test_a_call_that_is_cancelled_twice_is_still_held_until_its_ending_is_written(world: World) -> None:
+    closing, go_on = asyncio.Event(), asyncio.Event()
+    append = world.ledger.append
+
+    async def slow(draft: Draft) -> int:
+        if draft.kind is EntryKind.CLOSED:
+            closing.set()
+            await go_on.wait()
+        return await append(draft)
+
+    world.ledger.append = slow  # type: ignore[method-assign]
+    run = gate(world, waits)
+    task = await running(world, run)
+    task.cancel()
+    await closing.wait()
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert run.in_flight() == 1
+    go_on.set()
+    await run.abort(lambda call: True)
+    assert run.in_flight() == 0
+    assert endings(world)[-1] == (EntryKind.CLOSED, Outcome.FAILED, Code.WITHDRAWN)
+
+
+@pytest.mark.attack("N7")
+async def test_one_client_cannot_take_the_places_of_the_others(world: World) -> None:
+    run = gate(world, waits)
+    tasks = [asyncio.create_task(run.run(make_call())) for _ in range(MAX_CALLS_A_CLIENT)]
+    for _ in range(5):
+        await asyncio.sleep(0)
+    assert await denied(run) is Code.SERVER_UNAVAILABLE
+    assert [cause for cause, _ in world.ledger.rejected] == ["too-many-calls"]
+    other = replace(make_call(), principal=replace(make_call().principal, client=ClientName("other")))
+    tasks.append(asyncio.create_task(run.run(other)))
+    for _ in range(5):
+        await asyncio.sleep(0)
+    assert run.in_flight() == MAX_CALLS_A_CLIENT + 1
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)

@@ -6,10 +6,12 @@ import pytest
 
 from tests.pipeline.conftest import World, judged_call
 from ztmcp_desktop.domain.call import Call
-from ztmcp_desktop.domain.consent import Verdict
+from ztmcp_desktop.domain.consent import Question, Verdict
 from ztmcp_desktop.domain.denial import Code, Denial
+from ztmcp_desktop.domain.json import JsonObject
 from ztmcp_desktop.domain.names import SecretName, ServerName
-from ztmcp_desktop.domain.proof import Injected
+from ztmcp_desktop.domain.proof import Identified, Injected
+from ztmcp_desktop.domain.sealed import Sealed
 from ztmcp_desktop.domain.server import LocalCommand, RemoteUrl, Server
 from ztmcp_desktop.pipeline.inject import Inject
 
@@ -109,3 +111,58 @@ async def test_header_secrets_go_with_each_request_to_a_remote_server(world: Wor
     call = await stage(world)(await consented(world, judged_call()))
     assert call.outbound is not None
     assert call.outbound.open().headers == {"X-A": "1", "Authorization": TOKEN}
+
+
+@pytest.mark.attack("C1", "P5")
+async def test_a_server_that_is_changed_while_the_keychain_answers_gets_no_secret(world: World) -> None:
+    give(world, LOCAL)
+    call = await consented(world, judged_call())
+    read = world.vault.read
+
+    async def slow(name: str) -> Sealed[str]:
+        world.servers.servers[call.server] = replace(LOCAL, endpoint=RemoteUrl(url="https://evil.example/mcp"))
+        return await read(name)
+
+    world.vault.read = slow  # type: ignore[method-assign]
+    with pytest.raises(Denial) as refused:
+        await stage(world)(call)
+    assert refused.value.code is Code.CHANGED_SINCE_APPROVAL
+
+
+@pytest.mark.attack("C1")
+async def test_what_the_person_is_not_shown_is_not_sent(world: World) -> None:
+    hidden = {"io.modelcontextprotocol/clientInfo": {"name": "a whole address book"}, "progressToken": "p-1"}
+    call = judged_call()
+    call.params["_meta"] = {**hidden, "traceparent": "another address book"}
+    call = await stage(world)(await consented(world, call))
+    assert call.outbound is not None
+    question = world.desk.tickets[0].question
+    assert isinstance(question, Question)
+    assert call.outbound.open().params["_meta"] == {**question.params["_meta"], "progressToken": "p-1"}
+    assert "clientInfo" not in str(call.outbound.open().params)
+
+
+@pytest.mark.attack("P10")
+async def test_what_is_no_name_of_a_secret_is_not_quoted_in_the_refusal(world: World) -> None:
+    call = await consented(world, judged_call(arguments={"key": "{{secret:\x1b[31mask the admin\n}}"}))
+    with pytest.raises(Denial) as refused:
+        await stage(world)(call)
+    assert refused.value.code is Code.SECRET_MISSING
+    assert "admin" not in refused.value.reason
+
+
+@pytest.mark.attack("T11")
+@pytest.mark.parametrize("nested", [False, True])
+async def test_a_secret_is_not_put_into_an_argument_that_goes_as_a_header(world: World, nested: bool) -> None:
+    give(world, replace(LOCAL, argument_secrets=(SecretName("github"),)))
+    marked: JsonObject = {"type": "string", "x-mcp-header": "Key"}
+    schema = {
+        "properties": {"inner": {"properties": {"key": marked}} if nested else {}, "key": {} if nested else marked}
+    }
+    arguments: JsonObject = {"inner": {"key": "{{secret:github}}"}} if nested else {"key": "{{secret:github}}"}
+    call = judged_call(arguments=arguments)
+    proof = call.proof(Identified)
+    call = call.proved(replace(proof, pin=replace(proof.pin, item={**proof.pin.item, "inputSchema": schema})))
+    with pytest.raises(Denial) as refused:
+        await stage(world)(await consented(world, call))
+    assert refused.value.code is Code.BLOCKED_CONTENT

@@ -4,14 +4,15 @@ from dataclasses import dataclass, replace
 
 from ztmcp_desktop.domain.call import Call, Channel
 from ztmcp_desktop.domain.denial import Code, Denial
-from ztmcp_desktop.domain.json import JsonObject
+from ztmcp_desktop.domain.json import Json, JsonObject
 from ztmcp_desktop.domain.proof import Injected
 from ztmcp_desktop.pipeline.mask_result import without_echoes
 from ztmcp_desktop.pipeline.masker import Masker
 from ztmcp_desktop.ports import ServerBook
 
 MAX_NOTICES_A_CALL = 10_000
-_UNTOUCHED = frozenset({"progressToken", "requestId", "level", "uri"})
+MAX_TOKEN_CHARS = 256
+_LEVELS = frozenset({"debug", "info", "notice", "warning", "error", "critical", "alert", "emergency"})
 
 
 class WithMaskedChannel:
@@ -25,11 +26,13 @@ class WithMaskedChannel:
         call.proof(Injected)
         # Echoes of secrets go in any case; only personal data may be let through.
         masker = self._masker if self._servers.get(call.server).mask_results else None
-        return replace(call, channel=_MaskedChannel(call=call, channel=call.channel, masker=masker))
+        return replace(call, channel=MaskedChannel(call=call, channel=call.channel, masker=masker))
 
 
 @dataclass(slots=True, kw_only=True)
-class _MaskedChannel:
+class MaskedChannel:
+    """The way back to a client, on which a server can say neither a secret nor, unless permitted, personal data."""
+
     call: Call
     channel: Channel
     masker: Masker | None
@@ -39,24 +42,38 @@ class _MaskedChannel:
         self.count += 1
         if self.count > MAX_NOTICES_A_CALL:
             return
-        await self.channel.notify(method, self._masked(params))
+        await self.channel.notify(method, None if params is None else self.cleaned(method, params))
 
     async def request(self, method: str, params: JsonObject | None) -> JsonObject:
+        self.count += 1
         if self.count > MAX_NOTICES_A_CALL:
             raise Denial(Code.TOO_LARGE, "the server asked too much during one call")
-        return await self.channel.request(method, self._masked(params))
+        return await self.channel.request(method, None if params is None else self.cleaned(method, params))
 
-    def _masked(self, params: JsonObject | None) -> JsonObject | None:
-        if params is None:
-            return None
+    def cleaned(self, method: str, params: JsonObject) -> JsonObject:
+        """`params` as they may go to the client and into the ledger."""
         secrets = self.call.outbound.open().secrets if self.call.outbound else {}
-        said = {key: value for key, value in params.items() if key not in _UNTOUCHED}
+        plain = {key for key, value in params.items() if _is_plumbing(method, key, value)}
+        said = {key: value for key, value in params.items() if key not in plain}
         changed, _ = without_echoes(said, secrets)
         if self.masker is not None:
             changed, _ = self.masker.mask_value(self.call.principal.session, self.call.server, changed)
         # What is left untouched tells calls and levels apart, so a secret in it cannot be replaced: it is dropped.
-        kept = {key: params[key] for key in _UNTOUCHED & params.keys() if not without_echoes(params[key], secrets)[1]}
+        kept = {key: params[key] for key in plain if not without_echoes(params[key], secrets)[1]}
         return {**kept, **changed}
+
+
+def _is_plumbing(method: str, key: str, value: Json) -> bool:
+    """Whether a member tells calls, levels or things apart; then masking would break it, and it can hold little."""
+    match key:
+        case "progressToken" | "requestId":
+            return isinstance(value, int) or (isinstance(value, str) and len(value) <= MAX_TOKEN_CHARS)
+        case "level":
+            return value in _LEVELS if isinstance(value, str) else False
+        case "uri":
+            return method == "notifications/resources/updated" and isinstance(value, str)
+        case _:
+            return False
 
 
 class NoChannel:

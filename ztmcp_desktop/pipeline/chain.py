@@ -21,6 +21,7 @@ from ztmcp_desktop.pipeline.forward import AnswerFromCatalogue, Forward, Forward
 from ztmcp_desktop.pipeline.gate import CallGate, Chains
 from ztmcp_desktop.pipeline.identify import Identify
 from ztmcp_desktop.pipeline.inject import Inject
+from ztmcp_desktop.pipeline.input_requests import InputRequests
 from ztmcp_desktop.pipeline.judge import Judge
 from ztmcp_desktop.pipeline.mask_arguments import MaskArguments
 from ztmcp_desktop.pipeline.mask_result import MaskResult
@@ -115,6 +116,10 @@ def build_pipeline(parts: PipelineParts) -> Pipeline:
     authenticate, identify = Authenticate(parts.clients), Identify(parts.catalogue)
     confine = Confine(parts.servers, parts.own_folders, parts.user_home)
     classify, judge = Classify(), Judge(parts.policy, parts.clock)
+    mask_arguments, consent = MaskArguments(masker, content.treat), Consent(_consent_parts(parts))
+    # Rules about content may have changed as well as those about the call.
+    recheck = Recheck(authenticate, identify, confine, judge, mask_arguments)
+    input_requests = InputRequests(parts.clock)
     chains = Chains(
         full=(
             authenticate,
@@ -126,23 +131,37 @@ def build_pipeline(parts: PipelineParts) -> Pipeline:
             confine,
             judge,
             # Before consent, so that the person sees what will leave.
-            MaskArguments(masker, content.treat),
-            Consent(_consent_parts(parts)),
-            Recheck(authenticate, identify, confine, judge),
+            mask_arguments,
+            consent,
+            recheck,
             # After consent, so that no secret is ever on a screen or in a proof.
             Inject(parts.vault, parts.servers, parts.upstreams, parts.digester),
             WithMaskedChannel(masker, parts.servers),
             Forward(parts.upstreams, parts.clock),
             Screen(content.blocks),
             MaskResult(masker, parts.servers, schemas),
+            # Last, so that what is asked of the client is judged as the client will see it.
+            input_requests,
         ),
         listing=(authenticate, identify, judge, AnswerFromCatalogue(parts.lists)),
-        to_client=(authenticate, identify, classify, confine, judge, ForwardToClient()),
+        to_client=(
+            authenticate,
+            identify,
+            classify,
+            confine,
+            judge,
+            mask_arguments,
+            consent,
+            recheck,
+            ForwardToClient(),
+        ),
     )
     calls = CallGate(chains=chains, recorder=recorder, ledger=parts.ledger, lockdown=parts.lockdown, clock=parts.clock)
+    input_requests.bind(calls.run)
     notices = Notices(
-        checks=(authenticate, identify),
+        checks=(authenticate, identify, classify, confine, judge),
         recorder=recorder,
+        masker=masker,
         ledger=parts.ledger,
         lockdown=parts.lockdown,
         clock=parts.clock,
@@ -161,5 +180,6 @@ def _consent_parts(parts: PipelineParts) -> ConsentParts:
         lockdown=parts.lockdown,
         digester=parts.digester,
         clock=parts.clock,
+        redact=parts.redact,
         settings=parts.settings,
     )

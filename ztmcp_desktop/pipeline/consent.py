@@ -2,6 +2,7 @@
 
 import asyncio
 import secrets
+from collections import Counter
 from dataclasses import dataclass
 
 from ztmcp_desktop.domain.call import Call
@@ -9,7 +10,7 @@ from ztmcp_desktop.domain.consent import Answer, Grant, Question, Scope, Verdict
 from ztmcp_desktop.domain.denial import Code, Denial, Retry
 from ztmcp_desktop.domain.digest import Digester
 from ztmcp_desktop.domain.ledger import Draft, EntryKind
-from ztmcp_desktop.domain.names import Digest, GrantId, SecretName
+from ztmcp_desktop.domain.names import ClientName, Digest, GrantId, SecretName
 from ztmcp_desktop.domain.proof import (
     Asking,
     Classified,
@@ -21,7 +22,7 @@ from ztmcp_desktop.domain.proof import (
     MaskedArguments,
 )
 from ztmcp_desktop.domain.server import LocalCommand, Server
-from ztmcp_desktop.pipeline.terms import consent_digest, placeholders, shown_params
+from ztmcp_desktop.pipeline.terms import consent_digest, placeholders, shown_params, unjudged
 from ztmcp_desktop.pipeline.waiting import wait_for_answer
 from ztmcp_desktop.ports import (
     Clock,
@@ -30,11 +31,16 @@ from ztmcp_desktop.ports import (
     Ledger,
     Lockdown,
     PeerLookup,
+    Redact,
     ServerBook,
     Ticket,
     Upstreams,
 )
 from ztmcp_desktop.settings import Settings
+
+MAX_NAMED_CHARS = 200
+MAX_SHARE = 4
+"""One client may hold this fraction (a quarter) of all open questions."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,6 +56,7 @@ class ConsentParts:
     lockdown: Lockdown
     digester: Digester
     clock: Clock
+    redact: Redact
     settings: Settings
 
 
@@ -58,23 +65,24 @@ class Consent:
 
     def __init__(self, parts: ConsentParts) -> None:
         self._parts = parts
-        self._open = 0
+        self._open: Counter[ClientName] = Counter()
 
     async def __call__(self, call: Call) -> Call:
         judged = call.proof(Judged)
         digest = consent_digest(call, self._parts.servers.get(call.server), self._parts.digester)
-        if judged.asking is Asking.UNASKED:
+        if judged.asking is Asking.UNASKED and not unjudged(call):
             rule = judged.rules[0] if judged.rules else ""
             return call.proved(Consented(digest=digest, by=ConsentedBy.RULE, name=rule))
         if grant := self._parts.grants.find(call.principal, digest):
             return call.proved(Consented(digest=digest, by=ConsentedBy.GRANT, name=grant.id))
-        if self._open >= self._parts.settings.max_open_questions:
+        client, limit = call.principal.client, self._parts.settings.max_open_questions
+        if self._open.total() >= limit or self._open[client] >= max(1, limit // MAX_SHARE):
             raise Denial(Code.NO_ANSWER, "too many questions are open already", Retry.LATER)
-        self._open += 1
+        self._open[client] += 1
         try:
             return await self._ask(call, digest)
         finally:
-            self._open -= 1
+            self._open -= Counter((client,))
 
     async def _ask(self, call: Call, digest: Digest) -> Call:
         began_s = self._parts.clock.monotonic()
@@ -100,6 +108,10 @@ class Consent:
             locked = self._parts.lockdown.locked
             ticket.withdraw(Withdrawal.LOCKED_DOWN if locked else Withdrawal.CLIENT_GAVE_UP)
             raise
+        except BaseException:
+            # A question that nobody waits for any more must not stay where it can be answered.
+            ticket.withdraw(Withdrawal.CORE_STOPPED)
+            raise
 
     async def _remember(self, call: Call, answer: Answer) -> None:
         if answer.scope is not Scope.EXACT_SESSION:
@@ -113,14 +125,15 @@ class Consent:
             digest=answer.digest,
             granted_at=self._parts.clock.now(),
         )
+        masked = self._parts.redact({"method": call.method, "subject": call.subject})
         await self._parts.ledger.append(
             Draft(
                 kind=EntryKind.GRANT,
                 call=call.id,
                 client=grant.client,
                 server=grant.server,
-                method=call.method,
-                subject=grant.subject,
+                method=masked["method"],
+                subject=masked["subject"],
                 body={"grant": grant.id, "scope": answer.scope.value, "digest": grant.digest},
             )
         )
@@ -141,7 +154,7 @@ class Consent:
             risk=classified.risk,
             process=await self._parts.peers.process(call.peer) if call.peer else None,
             signs=classified.signs,
-            because=call.proof(Judged).because,
+            because=_because(call),
             warnings=() if server.mask_results else ("Personal data in the answer is not masked for this server.",),
             sensitive=call.proof(MaskedArguments).kinds,
             claims=call.proof(Identified).pin.item,
@@ -163,3 +176,11 @@ class Consent:
                 return ((), names) if running else (names, ())
             case remote:
                 return ((), tuple(name for _, name in remote.secret_headers))
+
+
+def _because(call: Call) -> tuple[str, ...]:
+    """Why it is asked; what a rule lets pass unasked is only what the rule could see."""
+    unseen = unjudged(call)
+    named = ", ".join(unseen)[:MAX_NAMED_CHARS]
+    more = (f"No rule looks into these parts of it: {named}.",) if unseen else ()
+    return (*call.proof(Judged).because, *more)

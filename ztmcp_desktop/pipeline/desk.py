@@ -4,6 +4,8 @@ from ztmcp_desktop.domain.consent import Proposal, Question
 from ztmcp_desktop.domain.denial import Code, Denial, Retry
 from ztmcp_desktop.ports import Ticket
 
+MAX_NAMED_CHARS = 80
+
 
 class NobodyAtTheDesk:
     """Refuses each question at once."""
@@ -18,4 +20,7 @@ class NobodyAtTheDesk:
 
 def question_subject(question: Question | Proposal) -> str:
     """What a question is about, in a few words."""
-    return f"{question.subject} of {question.server}" if isinstance(question, Question) else question.title
+    if not isinstance(question, Question):
+        return question.title
+    named = question.subject if len(question.subject) <= MAX_NAMED_CHARS else "this"
+    return f"{named if named.isprintable() else 'this'} of {question.server}"

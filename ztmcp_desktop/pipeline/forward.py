@@ -5,8 +5,12 @@ from dataclasses import replace
 from ztmcp_desktop.domain.call import Call, Direction, Reply
 from ztmcp_desktop.domain.denial import Code, Denial
 from ztmcp_desktop.domain.json import canonical
-from ztmcp_desktop.domain.proof import Forwarded, Identified, Injected, Judged
+from ztmcp_desktop.domain.proof import Consented, Forwarded, Identified, Injected, Judged
 from ztmcp_desktop.ports import Clock, Lists, Upstreams
+
+DENIED = -31001
+SERVER_ERROR = -32000
+OUR_META = "ztmcp/"
 
 
 class Forward:
@@ -21,7 +25,7 @@ class Forward:
         if call.outbound is None or call.direction is not Direction.TO_SERVER:
             raise Denial(Code.GATEWAY_FAULT, "there is nothing sealed to send")
         began_s = self._clock.monotonic()
-        reply = await self._upstreams.send(call)
+        reply = _unforged(await self._upstreams.send(call))
         duration_ms = round((self._clock.monotonic() - began_s) * 1000)
         size_bytes = len(canonical(reply.body))
         return replace(call, reply=reply).proved(Forwarded(duration_ms=duration_ms, size_bytes=size_bytes))
@@ -44,6 +48,19 @@ class ForwardToClient:
 
     async def __call__(self, call: Call) -> Call:
         call.proof(Judged)
+        call.proof(Consented)
         if call.direction is not Direction.TO_CLIENT:
             raise Denial(Code.GATEWAY_FAULT, "a client's request cannot go to a client")
         return replace(call, reply=Reply(body=await call.channel.request(call.method, call.params)))
+
+
+def _unforged(reply: Reply) -> Reply:
+    """The reply without what only the gateway may say: its marks in `_meta`, and the code of its refusals."""
+    body = reply.body
+    if reply.is_error:
+        return replace(reply, body={**body, "code": SERVER_ERROR}) if body.get("code") == DENIED else reply
+    untrusted_meta = body.get("_meta")
+    if not isinstance(untrusted_meta, dict) or not any(key.startswith(OUR_META) for key in untrusted_meta):
+        return reply
+    meta = {key: value for key, value in untrusted_meta.items() if not key.startswith(OUR_META)}
+    return replace(reply, body={**body, "_meta": meta})

@@ -13,6 +13,7 @@ from ztmcp_desktop.pipeline.record import Recorder
 from ztmcp_desktop.ports import Clock, Ledger, Lockdown, Stage
 
 MAX_CALLS_IN_FLIGHT = 512
+MAX_CALLS_A_CLIENT = 128
 logger = logging.getLogger(__name__)
 
 
@@ -43,18 +44,19 @@ class CallGate:
         self._running: dict[asyncio.Future[Reply], Call] = {}
 
     async def run(self, call: Call) -> Reply:
-        if len(self._running) >= MAX_CALLS_IN_FLIGHT:
+        if len(self._running) >= MAX_CALLS_IN_FLIGHT or self._held_by(call) >= MAX_CALLS_A_CLIENT:
+            await self._ledger.reject(self._recorder.refused(call, Code.SERVER_UNAVAILABLE), "too-many-calls")
             raise Denial(Code.SERVER_UNAVAILABLE, "too many calls are in flight", Retry.LATER)
         framed = asyncio.ensure_future(self._framed(call))
         self._running[framed] = call
+        # Held until it is closed, whoever gives up waiting for that.
+        framed.add_done_callback(lambda done: self._running.pop(done, None))
         try:
             await asyncio.wait({framed})
             return framed.result()
         except asyncio.CancelledError:
             await self._end(framed)
             raise
-        finally:
-            self._running.pop(framed, None)
 
     def in_flight(self) -> int:
         """How many calls are being worked on."""
@@ -65,6 +67,9 @@ class CallGate:
         matching = [framed for framed, call in self._running.items() if which(call)]
         await asyncio.gather(*(self._end(framed) for framed in matching))
 
+    def _held_by(self, call: Call) -> int:
+        return sum(1 for running in self._running.values() if running.principal.client == call.principal.client)
+
     async def _end(self, framed: asyncio.Future[Reply]) -> None:
         framed.cancel()
         await asyncio.wait({framed})
@@ -73,7 +78,7 @@ class CallGate:
 
     async def _framed(self, call: Call) -> Reply:
         began_s = self._clock.monotonic()
-        cancelled = await self._write(self._recorder.opened(call))
+        cancelled = await self._write(self._opening(call))
         progress = [call]
         denial: Denial | None = None
         try:
@@ -87,14 +92,44 @@ class CallGate:
         except Exception as fault:  # noqa: BLE001 - the gate: whatever went wrong, the answer is no
             logger.error("call %s failed in %s", call.id, type(fault).__name__)  # noqa: TRY400 - no values in logs
             denial = Denial(Code.GATEWAY_FAULT, "ztmcp failed while checking this call, so it was not let through")
-        duration_ms = round((self._clock.monotonic() - began_s) * 1000)
-        await self._write(self._recorder.closed(progress[-1], denial, duration_ms))
+        self._end_what_was_asked_in(progress[-1])
+        await self._close(progress[-1], denial, round((self._clock.monotonic() - began_s) * 1000))
         reply = progress[-1].reply
         if denial is not None:
             raise denial
         if reply is None:
             raise Denial(Code.GATEWAY_FAULT, "the call ended without an answer")
         return reply
+
+    def _end_what_was_asked_in(self, call: Call) -> None:
+        """A server's requests go the way of the call that they belong to; with it gone, nobody hears the answer."""
+        if call.direction is Direction.TO_CLIENT:
+            return
+        for framed, other in self._running.items():
+            if other.direction is Direction.TO_CLIENT and other.channel is call.channel:
+                framed.cancel()
+
+    def _opening(self, call: Call) -> Draft:
+        try:
+            return self._recorder.opened(call)
+        except Exception as fault:  # noqa: BLE001 - the gate: what cannot be recorded is not done
+            raise self._unrecorded(call, fault) from None
+
+    async def _close(self, call: Call, denial: Denial | None, duration_ms: int) -> None:
+        """Write the closing row; where it cannot be, a bare one, so that no server's answer keeps a call open."""
+        try:
+            await self._write(self._recorder.closed(call, denial, duration_ms))
+        except Exception as fault:  # noqa: BLE001 - the gate: an ending that is not on record lets nothing out
+            bare = self._unrecorded(call, fault)
+            await self._write(self._recorder.bare(call, bare, duration_ms))
+            raise bare from None
+
+    @staticmethod
+    def _unrecorded(call: Call, fault: Exception) -> Denial:
+        if isinstance(fault, Denial):
+            return fault
+        logger.error("call %s could not be put on record, which failed in %s", call.id, type(fault).__name__)
+        return Denial(Code.GATEWAY_FAULT, "the call could not be put on record, so nothing of it was let through")
 
     async def _stages(self, progress: list[Call]) -> None:
         if self._lockdown.locked:

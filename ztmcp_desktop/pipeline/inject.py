@@ -7,11 +7,11 @@ from ztmcp_desktop.domain.call import Call, Outbound
 from ztmcp_desktop.domain.denial import Code, Denial
 from ztmcp_desktop.domain.digest import Digester
 from ztmcp_desktop.domain.json import Json
-from ztmcp_desktop.domain.names import SecretName
-from ztmcp_desktop.domain.proof import Consented, Injected
+from ztmcp_desktop.domain.names import SecretName, is_secret_name
+from ztmcp_desktop.domain.proof import Consented, Identified, Injected
 from ztmcp_desktop.domain.sealed import Sealed
 from ztmcp_desktop.domain.server import LocalCommand, Server
-from ztmcp_desktop.pipeline.terms import consent_digest, placeholder_name, placeholders
+from ztmcp_desktop.pipeline.terms import consent_digest, placeholder_name, placeholders, sent_params
 from ztmcp_desktop.ports import ServerBook, Upstreams, Vault
 
 VAULT_PREFIX = "secret/"
@@ -33,10 +33,16 @@ class Inject:
         named = placeholders(call.arguments)
         for name in named:
             if name not in server.secret_names():
-                raise Denial(Code.SECRET_MISSING, f"the secret {name!r} was not given to {server.name}")
+                shown = f"the secret {name}" if is_secret_name(name) else "a secret that is named in the arguments"
+                raise Denial(Code.SECRET_MISSING, f"{shown} was not given to {server.name}")
+        if named and _is_mirrored(call.proof(Identified).pin.item.get("inputSchema"), call.arguments):
+            raise Denial(Code.BLOCKED_CONTENT, f"{server.name} wants this secret in a header, where others may read it")
         values = {name: (await self._vault.read(VAULT_PREFIX + name)).open() for name in server.secret_names()}
+        if self._servers.get(call.server) != server:
+            raise Denial(Code.CHANGED_SINCE_APPROVAL, f"{server.name} was changed while its secrets were read")
+        sent = replace(call, params=sent_params(call))
         outbound = Outbound(
-            params=call.with_arguments(_filled(call.arguments, values)).params if named else call.params,
+            params=sent.with_arguments(_filled(sent.arguments, values)).params if named else sent.params,
             env=_environment(server, values),
             headers=_headers(server, values),
             secrets={str(name): value for name, value in values.items()},
@@ -63,6 +69,19 @@ def _filled(value: Json, values: Mapping[SecretName, str]) -> Json:
         case _:
             name = placeholder_name(value)
             return value if name is None else values[name]
+
+
+def _is_mirrored(schema: Json, value: Json) -> bool:
+    """Whether a placeholder stands where the pinned schema says `x-mcp-header` (2026-07-28, streamable HTTP)."""
+    properties = schema.get("properties") if isinstance(schema, dict) else None
+    if not isinstance(properties, dict) or not isinstance(value, dict):
+        return False
+    return any(
+        (placeholder_name(item) is not None and "x-mcp-header" in properties[key])
+        or _is_mirrored(properties[key], item)
+        for key, item in value.items()
+        if isinstance(properties.get(key), dict)
+    )
 
 
 def _environment(server: Server, values: Mapping[SecretName, str]) -> dict[str, str]:

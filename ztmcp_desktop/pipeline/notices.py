@@ -4,44 +4,72 @@ from collections import OrderedDict
 
 from ztmcp_desktop.domain.call import Call
 from ztmcp_desktop.domain.denial import Code, Denial
-from ztmcp_desktop.domain.json import canonical
+from ztmcp_desktop.domain.json import JsonObject, canonical
+from ztmcp_desktop.domain.ledger import Draft, EntryKind, Outcome
 from ztmcp_desktop.domain.names import SessionId
+from ztmcp_desktop.pipeline.masker import Masker
 from ztmcp_desktop.pipeline.record import Recorder
 from ztmcp_desktop.ports import Clock, Ledger, Lockdown, Stage, Upstreams
 
 MAX_NOTICE_BYTES = 64 * 1024
 MAX_NOTICES_PER_S = 20
 MAX_COUNTED_SESSIONS = 1024
+_UNTOUCHED = frozenset({"progressToken", "requestId"})
 
 
 class Notices:
     """Lets a notification pass that its client may send; drops all others without a word."""
 
-    def __init__(
-        self, *, checks: tuple[Stage, ...], recorder: Recorder, ledger: Ledger, lockdown: Lockdown, clock: Clock
+    def __init__(  # noqa: PLR0913 - the ports it stands on, wired once
+        self,
+        *,
+        checks: tuple[Stage, ...],
+        recorder: Recorder,
+        masker: Masker,
+        ledger: Ledger,
+        lockdown: Lockdown,
+        clock: Clock,
     ) -> None:
         self._checks = checks
         self._recorder = recorder
+        self._masker = masker
         self._ledger = ledger
         self._lockdown = lockdown
         self._clock = clock
         self._counts: OrderedDict[SessionId, tuple[int, int]] = OrderedDict()
 
     async def pass_on(self, call: Call, upstreams: Upstreams) -> None:
-        """Check the notification that `call` stands for, record it, and hand it to the server.
+        """Check the notification that `call` stands for, record it, mask it, and hand it to the server.
 
         Raises:
-            Denial: it is not let through; nobody waits for an answer.
+            Denial: it is not let through, and counted in the ledger; nobody waits for an answer.
         """
-        if self._lockdown.locked:
-            raise Denial(Code.LOCKED_DOWN, "everything is locked")
+        try:
+            await self._checked(call)
+        except Denial as denial:
+            await self._ledger.reject(_dropped(call, denial), f"notice-{denial.code.value}")
+            raise
+        await upstreams.notify(call.principal, call.server, call.method, self._masked(call))
+
+    async def _checked(self, call: Call) -> None:
+        self._refuse_if_locked()
         self._count(call.principal.session)
         if len(canonical(call.params)) > MAX_NOTICE_BYTES:
             raise Denial(Code.TOO_LARGE, "the notification is too large")
         for stage in self._checks:
             call = await stage(call)
         await self._ledger.append(self._recorder.notice(call))
-        await upstreams.notify(call.principal, call.server, call.method, call.params)
+        self._refuse_if_locked()
+
+    def _refuse_if_locked(self) -> None:
+        if self._lockdown.locked:
+            raise Denial(Code.LOCKED_DOWN, "everything is locked")
+
+    def _masked(self, call: Call) -> JsonObject:
+        kept = {key: call.params[key] for key in _UNTOUCHED & call.params.keys()}
+        said = {key: value for key, value in call.params.items() if key not in kept}
+        masked, _ = self._masker.mask_value(call.principal.session, call.server, said)
+        return {**masked, **kept}
 
     def _count(self, session: SessionId) -> None:
         second = int(self._clock.monotonic())
@@ -52,3 +80,13 @@ class Notices:
             self._counts.popitem(last=False)
         if count > MAX_NOTICES_PER_S:
             raise Denial(Code.TOO_LARGE, "too many notifications in one second")
+
+
+def _dropped(call: Call, denial: Denial) -> Draft:
+    return Draft(
+        kind=EntryKind.REJECTED,
+        client=call.principal.client,
+        server=call.server,
+        outcome=Outcome.DENIED,
+        code=denial.code,
+    )

@@ -2,7 +2,7 @@
 
 from ztmcp_desktop.domain.call import Call
 from ztmcp_desktop.domain.denial import Code, Denial
-from ztmcp_desktop.domain.proof import Consented, ConsentedBy, Identified
+from ztmcp_desktop.domain.proof import Confined, Consented, ConsentedBy, Identified
 from ztmcp_desktop.ports import Stage
 
 
@@ -20,6 +20,10 @@ class Recheck:
             again = await stage(again)
         if again.proof(Identified).pin.digest != call.proof(Identified).pin.digest:
             raise Denial(Code.CHANGED_SINCE_APPROVAL, f"{call.subject} was changed while it was asked about")
+        if again.proof(Confined) != call.proof(Confined):
+            raise Denial(
+                Code.CHANGED_SINCE_APPROVAL, "a path of the call leads elsewhere now than when it was asked about"
+            )
         if again.params != call.params:
             raise Denial(Code.GATEWAY_FAULT, "the call was altered after the consent")
         return call

@@ -5,13 +5,14 @@ from dataclasses import fields
 from ztmcp_desktop.domain.call import Call
 from ztmcp_desktop.domain.denial import Code, Denial
 from ztmcp_desktop.domain.digest import Digester
-from ztmcp_desktop.domain.json import JsonObject
+from ztmcp_desktop.domain.json import JsonObject, canonical
 from ztmcp_desktop.domain.ledger import Draft, EntryKind, Outcome
 from ztmcp_desktop.domain.offer import Pin
-from ztmcp_desktop.domain.proof import Forwarded, Proof
+from ztmcp_desktop.domain.proof import Proof
 from ztmcp_desktop.ports import Redact
 
 MAX_RECORDED_BYTES = 48 * 1024
+MAX_SUBJECT_CHARS = 4096
 _FAILURES = frozenset(
     {
         Code.SERVER_UNAVAILABLE,
@@ -33,7 +34,11 @@ class Recorder:
 
     def opened(self, call: Call) -> Draft:
         """The row before anything is done."""
-        body = {"arguments": self._redact(call.arguments), "era": call.era.value, "direction": call.direction.value}
+        body = {
+            "arguments": self._bounded("arguments", call.arguments),
+            "era": call.era.value,
+            "direction": call.direction.value,
+        }
         return self._draft(EntryKind.OPENED, call, body)
 
     def closed(self, call: Call, denial: Denial | None, duration_ms: int) -> Draft:
@@ -46,17 +51,41 @@ class Recorder:
         outcome = Outcome.FAILED if denial.code in _FAILURES else Outcome.DENIED
         return self._draft(EntryKind.CLOSED, call, self._redact(body), outcome=outcome, code=denial.code)
 
+    def bare(self, call: Call, denial: Denial, duration_ms: int) -> Draft:
+        """The row that ends a call whose full ending cannot be written: why, and nothing that the call brought."""
+        return Draft(
+            kind=EntryKind.CLOSED,
+            call=call.id,
+            client=call.principal.client,
+            server=call.server,
+            outcome=Outcome.FAILED,
+            code=denial.code,
+            body={"reason": denial.reason, "duration_ms": duration_ms},
+        )
+
+    def refused(self, call: Call, code: Code) -> Draft:
+        """What is counted where a call does not even come to the gate."""
+        return Draft(
+            kind=EntryKind.REJECTED,
+            client=call.principal.client,
+            server=call.server,
+            outcome=Outcome.DENIED,
+            code=code,
+        )
+
     def notice(self, call: Call) -> Draft:
         """The one row of a notification."""
-        return self._draft(EntryKind.NOTICE, call, {"arguments": self._redact(call.arguments)})
+        return self._draft(EntryKind.NOTICE, call, {"arguments": self._bounded("arguments", call.arguments)})
 
     def _result(self, call: Call) -> JsonObject:
-        if call.reply is None:
-            return {}
-        sizes = [proof.size_bytes for proof in call.proofs if isinstance(proof, Forwarded)]
-        if sizes and sizes[-1] > MAX_RECORDED_BYTES:
-            return {"size_bytes": sizes[-1], "digest": self._digester.of("result", call.reply.body)}
-        return self._redact(call.reply.body)
+        return {} if call.reply is None else self._bounded("result", call.reply.body)
+
+    def _bounded(self, purpose: str, value: JsonObject) -> JsonObject:
+        """`value` redacted; size and digest of what is too large for a row, and would take seconds to look through."""
+        size_bytes = len(canonical(value))
+        if size_bytes > MAX_RECORDED_BYTES:
+            return {"size_bytes": size_bytes, "digest": self._digester.of(purpose, value)}
+        return self._redact(value)
 
     def _proof(self, proof: Proof) -> JsonObject:
         stated = {field.name: _plain(getattr(proof, field.name)) for field in fields(proof)}
@@ -65,7 +94,7 @@ class Recorder:
     def _draft(
         self, kind: EntryKind, call: Call, body: JsonObject, *, outcome: Outcome | None = None, code: Code | None = None
     ) -> Draft:
-        masked = self._redact({"subject": call.subject, "method": call.method})
+        masked = self._redact({"subject": _short(call.subject), "method": _short(call.method)})
         return Draft(
             kind=kind,
             call=call.id,
@@ -77,6 +106,11 @@ class Recorder:
             code=code,
             body=body,
         )
+
+
+def _short(text: str) -> str:
+    """A name as it is, unless it is none that anybody would read."""
+    return text if len(text) <= MAX_SUBJECT_CHARS else f"({len(text)} characters)"
 
 
 def _plain(value: object) -> object:

@@ -1,7 +1,10 @@
 """The way back: what servers ask of clients goes through the gate with the direction turned round."""
 
+from dataclasses import replace
+
 from ztmcp_desktop.domain.call import Call, Direction, Reply
 from ztmcp_desktop.domain.denial import Code, Denial
+from ztmcp_desktop.pipeline.back_channel import MaskedChannel
 from ztmcp_desktop.ports import Gate
 
 REFUSED = -31001
@@ -18,10 +21,12 @@ class Reverse:
         self._gate = gate
 
     async def ask_client(self, call: Call) -> Reply:
-        if self._gate is None or call.direction is not Direction.TO_CLIENT:
+        channel = call.channel
+        if self._gate is None or call.direction is not Direction.TO_CLIENT or not isinstance(channel, MaskedChannel):
             return _refused(call, Denial(Code.GATEWAY_FAULT, "this request has no way to a client"))
         try:
-            return await self._gate.run(call)
+            # Before the gate, so that what is recorded and shown is what the client will get.
+            return await self._gate.run(replace(call, params=channel.cleaned(call.method, call.params)))
         except Denial as denial:
             return _refused(call, denial)
 
