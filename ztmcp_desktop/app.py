@@ -149,13 +149,14 @@ class _WindowSession:
         """Start the gateway behind a window that is painted already."""
         from PySide6.QtCore import Qt
 
+        from ztmcp_desktop.ui.end_signals import EndSignals
+
         # Not the application's `quit`: windows that go to the tray when they are closed would stop it.
         window.core_failed.connect(window.leave, Qt.ConnectionType.QueuedConnection)
         self._window = window
         if self.reason:
             window.core_failed.emit(self.reason)
-        for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, lambda _number, _frame: window.leave())
+        EndSignals(window.leave, window)
         self._starting = self._core.submit(self._start(window))
 
     async def _start(self, window: "Window") -> None:

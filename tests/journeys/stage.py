@@ -25,6 +25,7 @@ INSPECTOR = MODULES / "inspector" / "clients" / "launcher" / "build" / "index.js
 ZTMCP = [sys.executable, "-m", "ztmcp_desktop"]
 DIALOG = "ztmcp – allow this call?"  # noqa: RUF001 - the contract writes it so
 START_S = 40.0
+STOP_S = 20.0
 T = TypeVar("T")
 
 
@@ -67,6 +68,7 @@ class Stage:
         self.home.chmod(0o700)
         self.environment = {**os.environ, "ZTMCP_HOME": str(self.home), "PYTHONUNBUFFERED": "1"}
         self.environment["QT_LINUX_ACCESSIBILITY_ALWAYS_ON"] = "1"
+        self.environment["PYTHONFAULTHANDLER"] = "1"
         self.environment.pop("QT_QPA_PLATFORM", None)
 
     def settings(self, text: str) -> None:
@@ -136,7 +138,13 @@ class Stage:
             return 0
         if self.process.poll() is None:
             self.process.send_signal(how)
-        status = self.process.wait(20)
+        try:
+            status = self.process.wait(STOP_S)
+        except subprocess.TimeoutExpired:
+            # Python's fault handler then writes where each thread stands.
+            self.process.send_signal(signal.SIGABRT)
+            self.process.wait(STOP_S)
+            raise AssertionError(f"ztmcp did not end within {STOP_S} s: {self.log()}") from None
         self.process = None
         return status
 

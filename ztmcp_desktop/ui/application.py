@@ -56,8 +56,12 @@ def make_application() -> QApplication:
 
 
 class Window(QObject):
-    """Everything that a person sees, wired. `core_ready`, `core_failed` and `raise_window` come from any thread."""
+    """Everything that a person sees, wired. `core_ready`, `core_failed` and `raise_window` come from any thread.
 
+    `left` says that the person, or the system, ended it.
+    """
+
+    left = Signal()
     core_ready = Signal()
     core_failed = Signal(str)
     raise_window = Signal()
@@ -109,7 +113,7 @@ class Window(QObject):
         self._parts.desk.attach()
 
     def leave(self) -> None:
-        """End: open questions are refused first, then the core is told, then Qt's loop ends."""
+        """End: open questions are refused first, then the core is told, then `left` says so."""
         if self._left:
             return
         self._left = True
@@ -121,7 +125,7 @@ class Window(QObject):
 
     def _finish(self) -> None:
         self._parts.on_quit()
-        self._application.quit()
+        self.left.emit()
 
     def fault(self, name: str) -> None:
         """A slot failed: nobody can be sure what the screen shows, so every open question is refused."""
@@ -191,6 +195,8 @@ def run_window(parts: WindowParts, on_window: Callable[[Window], None] | None = 
     application = make_application()
     window = Window(application, parts)
     catch_faults(window)
+    # Not `quit`, which asks each window that is shown by then to close, and gives up at the first that does not.
+    window.left.connect(lambda: application.exit(0))
     window.appear()
     application.processEvents()
     if on_window is not None:
