@@ -20,6 +20,7 @@ WIDENING = {
     "rule.remove",
     "unlock",
     "reload",
+    "settings.set",
     "audit.prune",
 }
 RULE = 'permit (principal == Client::"a", action == Action::"call_without_asking", resource in Server::"files");'

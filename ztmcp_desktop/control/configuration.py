@@ -2,6 +2,8 @@
 
 import os
 import secrets
+from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -61,6 +63,19 @@ class Configuration:
     def adopt(self) -> None:
         """Use the file as it is now. Raises as `read`, and then nothing is changed."""
         self.settings, self._servers = self.read()
+
+    def change(self, changes: Mapping[str, Any]) -> None:
+        """Write these settings into the file, its comments kept, and use them. What was edited by hand stays unused.
+
+        Raises:
+            Denial: a key or value does not fit (`schema-mismatch`), or as `read`; nothing is changed then.
+        """
+        document = self._document()
+        for key, value in changes.items():
+            document[key] = value
+        settings, _ = Reader(tomlkit.dumps(document), self._file).read()
+        self._write(document)
+        self.settings = replace(self.settings, **{key: getattr(settings, key) for key in changes})
 
     def add(self, server: Server) -> None:
         """Write a server into the file and use it.

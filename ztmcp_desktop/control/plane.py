@@ -9,6 +9,7 @@ from ztmcp_desktop.control.clients import Clients
 from ztmcp_desktop.control.grants import Grants
 from ztmcp_desktop.control.lock import Lock, StoredLockdown
 from ztmcp_desktop.control.parts import PlaneParts
+from ztmcp_desktop.control.preferences import Preferences
 from ztmcp_desktop.control.proposals import Proposals
 from ztmcp_desktop.control.rules import RuleVerbs
 from ztmcp_desktop.control.secrets import SecretNames, Secrets
@@ -44,6 +45,7 @@ class Plane:
             **RuleVerbs(parts).verbs(),
             **Grants(parts).verbs(),
             **Audit(parts).verbs(),
+            **Preferences(parts).verbs(),
         }
 
     def verb(self, name: str) -> Verb:

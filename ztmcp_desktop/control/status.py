@@ -17,7 +17,7 @@ DOCTOR_S = 60.0
 
 
 class Status:
-    """The verbs `status`, `doctor`, `reload` and `raise`."""
+    """The verbs `status`, `doctor`, `edited`, `reload` and `raise`."""
 
     def __init__(self, parts: PlaneParts, lockdown: StoredLockdown) -> None:
         self._parts = parts
@@ -27,6 +27,7 @@ class Status:
         return {
             "status": Verb(do=self.status, patience_s=STATUS_S),
             "doctor": Verb(do=self.doctor, patience_s=DOCTOR_S),
+            "edited": Verb(do=self.edited),
             "reload": Verb(do=self.reload, proposes=self._reloading),
             "raise": Verb(do=self.raise_window),
         }
@@ -67,9 +68,17 @@ class Status:
         Arguments.of(untrusted)
         return {"checks": await examine(self._parts.home, self._parts.user_home)}
 
-    async def reload(self, untrusted: JsonObject) -> JsonObject:
+    async def edited(self, untrusted: JsonObject) -> JsonObject:
+        """What was edited outside ztmcp and does not count yet, as [what, how it is now]."""
         Arguments.of(untrusted)
+        return {"changed": [list(each) for each in self._edited()]}
+
+    async def reload(self, untrusted: JsonObject) -> JsonObject:
+        """Uses the edited files; with `seen`, which is what `edited` gave, only if they are still like that."""
+        Arguments.of(untrusted, "seen")
         changed = self._edited()
+        if "seen" in untrusted and untrusted["seen"] != [list(each) for each in changed]:
+            raise Denial(Code.CHANGED_SINCE_APPROVAL, "the files changed again while you read them; look once more")
         self._parts.configuration.adopt()
         if self._parts.rules.drift():
             self._parts.rules.adopt()
@@ -86,7 +95,7 @@ class Status:
         return {"raised": True}
 
     async def _reloading(self, untrusted: JsonObject) -> Widening | None:
-        Arguments.of(untrusted)
+        Arguments.of(untrusted, "seen")
         changed = self._edited()
         if not changed:
             return None
