@@ -30,6 +30,7 @@ from ztmcp_desktop.vault.folders import prepare
 
 if TYPE_CHECKING:
     from ztmcp_desktop.ui.application import Window, WindowParts
+    from ztmcp_desktop.ui.end_signals import EndSignals
 
 DeskMaker = Callable[[asyncio.AbstractEventLoop], ConsentDesk]
 DONE, FAILED = 0, 1
@@ -132,6 +133,7 @@ class _WindowSession:
         self._window: Window | None = None
         self._starting: Future[None] | None = None
         self._serving: Serving | None = None
+        self._signals: EndSignals | None = None
 
     def window_parts(self) -> "WindowParts":
         from ztmcp_desktop.ui.application import WindowParts
@@ -156,7 +158,7 @@ class _WindowSession:
         self._window = window
         if self.reason:
             window.core_failed.emit(self.reason)
-        EndSignals(window.leave, window)
+        self._signals = EndSignals(window.leave, window)
         self._starting = self._core.submit(self._start(window))
 
     async def _start(self, window: "Window") -> None:
@@ -197,6 +199,8 @@ class _WindowSession:
             logger.warning("the gateway did not stop within %s s", STOP_S)
         finally:
             self._core.stop()
+            if self._signals is not None:
+                self._signals.close()
 
 
 def _has_display() -> bool:

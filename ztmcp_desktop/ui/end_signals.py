@@ -30,6 +30,13 @@ class EndSignals(QObject):
         for number in _ENDING:
             signal.signal(number, _nothing)
 
+    def close(self) -> None:
+        """Hear no more. A signal that comes later does nothing."""
+        signal.set_wakeup_fd(-1)
+        self._notifier.setEnabled(False)
+        self._ours.close()
+        self._theirs.close()
+
     def _heard(self) -> None:
         try:
             numbers = self._ours.recv(64)
