@@ -1,7 +1,7 @@
 """The clients: their tokens, which are shown once, and what was remembered for them."""
 
 from PySide6.QtGui import QGuiApplication
-from PySide6.QtWidgets import QCheckBox, QComboBox, QFormLayout, QLineEdit, QWidget
+from PySide6.QtWidgets import QCheckBox, QFormLayout, QLineEdit, QWidget
 
 from ztmcp_desktop.domain.json import JsonObject
 from ztmcp_desktop.domain.names import NAME_RULE, is_name
@@ -10,7 +10,7 @@ from ztmcp_desktop.ui.bridge import Bridge
 from ztmcp_desktop.ui.confirm_button import ConfirmButton
 from ztmcp_desktop.ui.facts_box import facts_box, rows_of
 from ztmcp_desktop.ui.page import ThingsPage
-from ztmcp_desktop.ui.parts import button, card, column, label, primary, row
+from ztmcp_desktop.ui.parts import Chooser, button, card, column, label, primary, row
 
 _DAY_S = 86_400
 _LIVES = {"90 days": 90 * _DAY_S, "30 days": 30 * _DAY_S, "7 days": 7 * _DAY_S, "1 day": _DAY_S}
@@ -97,7 +97,7 @@ class ClientsPage(ThingsPage):
         name.setObjectName("client.name")
         name.setAccessibleName("Name")
         name.setPlaceholderText("claude-code")
-        life = QComboBox()
+        life = Chooser()
         life.setAccessibleName("Expires after")
         life.addItems(list(_LIVES))
         boxes = [QCheckBox(server) for server in servers]

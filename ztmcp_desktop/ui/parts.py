@@ -5,6 +5,7 @@ from collections.abc import Callable
 from PySide6.QtCore import QPointF, QRectF, QSize, Qt
 from PySide6.QtGui import QColor, QFont, QPainter, QPaintEvent
 from PySide6.QtWidgets import (
+    QComboBox,
     QFrame,
     QHBoxLayout,
     QLabel,
@@ -100,6 +101,18 @@ def clear(layout: QLayout) -> None:
             widget.deleteLater()
         elif (inner := item.layout()) is not None:
             clear(inner)
+
+
+class Chooser(QComboBox):
+    """One of a few, with an arrow in the theme's ink; a style sheet could have one from a file only."""
+
+    def paintEvent(self, event: QPaintEvent) -> None:
+        super().paintEvent(event)
+        painter = QPainter(self)
+        painter.setPen(QColor(theme_of(self.palette()).text))
+        where = QRectF(self.width() - 26, 0, 20, self.height())
+        painter.drawText(where, Qt.AlignmentFlag.AlignCenter, "▾")
+        painter.end()
 
 
 class MarkLabel(QWidget):

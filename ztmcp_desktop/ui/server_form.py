@@ -3,11 +3,11 @@
 import shlex
 
 from PySide6.QtCore import Signal
-from PySide6.QtWidgets import QComboBox, QFormLayout, QLineEdit, QPlainTextEdit, QWidget
+from PySide6.QtWidgets import QFormLayout, QLineEdit, QPlainTextEdit, QWidget
 
 from ztmcp_desktop.domain.json import JsonObject
 from ztmcp_desktop.domain.names import NAME_RULE, is_name, is_secret_name
-from ztmcp_desktop.ui.parts import button, card, column, label, primary, row
+from ztmcp_desktop.ui.parts import Chooser, button, card, column, label, primary, row
 
 _LOCAL, _REMOTE = "A command on this machine", "An address (Streamable HTTP)"
 
@@ -60,7 +60,7 @@ class ServerForm(QWidget):
         super().__init__(parent)
         self.name = QLineEdit()
         self.name.setObjectName("server.name")
-        self.kind = QComboBox()
+        self.kind = Chooser()
         self.kind.addItems([_LOCAL, _REMOTE])
         self.where = QLineEdit()
         self.where.setObjectName("server.where")

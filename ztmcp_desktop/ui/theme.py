@@ -160,6 +160,7 @@ QLineEdit, QComboBox, QPlainTextEdit {{ background: {theme.surface}; border: 1px
     border-radius: 6px; padding: 6px 8px; selection-background-color: {theme.accent};
     selection-color: {theme.on_accent}; }}
 QLineEdit:focus, QPlainTextEdit:focus, QComboBox:focus {{ border: 2px solid {theme.accent}; padding: 5px 7px; }}
+QComboBox::drop-down {{ border: none; width: 24px; }}
 QListView {{ background: {theme.surface}; border: 1px solid {theme.line}; border-radius: 8px; outline: none; }}
 QListView:focus {{ border: 1px solid {theme.accent}; }}
 QListWidget#navigation {{ background: transparent; border: none; }}
