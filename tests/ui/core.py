@@ -149,6 +149,21 @@ SERVERS: list[JsonObject] = [
 ]
 
 
+RULES: list[JsonObject] = [
+    {"id": "default", "text": "permit (principal, action, resource);\n", "shipped": True, "problems": []},
+    {
+        "id": "tests",
+        "text": 'forbid (\n  principal,\n  action,\n  resource\n) when { context.risk == "destroy" };\n',
+        "shipped": False,
+        "problems": [],
+    },
+]
+EDITED: list[list[str]] = [
+    ["setting port", "7420 → 7421"],
+    ["rule file tests.cedar", "permit (principal, action, resource);"],
+]
+
+
 class MemoryPlane:
     """Answers verbs from a table and remembers what was asked; a verb that is not there is refused."""
 
@@ -223,6 +238,12 @@ class MemoryPlane:
             "grant.revoke": {},
             "secret.list": {"names": [{"name": "GITHUB_TOKEN", "given_to": ["files"]}]},
             "secret.set": {},
+            "rule.list": {"rules": RULES, "changed_outside": []},
+            "rule.check": {"problems": []},
+            "rule.add": {"id": "mine"},
+            "rule.remove": {},
+            "edited": {"changed": EDITED},
+            "reload": {"changed": ["setting port", "rule file tests.cedar"]},
             "secret.remove": {},
             "lock": {},
             "unlock": {},
@@ -237,6 +258,7 @@ class MemoryPlane:
     def changes(self) -> list[tuple[str, JsonObject]]:
         """What was asked that is no reading."""
         reading = {"status", "server.list", "server.show", "client.list", "grant.list", "secret.list"}
+        reading |= {"rule.list", "rule.check", "edited"}
         return [(verb, arguments) for verb, arguments in self.asked if verb not in reading]
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QApplication, QLabel, QPushButton, QWidget
 
-from tests.ui.core import CoreThread, MemoryPlane, MemoryTimeline, sample_items
+from tests.ui.core import RULES, CoreThread, MemoryPlane, MemoryTimeline, sample_items
 from tests.ui.samples import WORST, make_proposal, make_question
 from ztmcp_desktop.domain.consent import Proposal, Question
 from ztmcp_desktop.domain.risk import Risk
@@ -19,6 +19,7 @@ from ztmcp_desktop.ui.consent_dialog import ConsentDialog
 from ztmcp_desktop.ui.main_window import MainWindow
 from ztmcp_desktop.ui.parts import row
 from ztmcp_desktop.ui.plain_view import PlainView
+from ztmcp_desktop.ui.rule_form import EXAMPLE, RuleForm
 from ztmcp_desktop.ui.shapes import TrayState, tray_icon
 from ztmcp_desktop.ui.theme import dress, theme_of
 
@@ -94,7 +95,8 @@ class Photographer:
 
     def window(self) -> None:
         core = CoreThread()
-        window = MainWindow(Bridge(core.loop, MemoryTimeline(sample_items()), MemoryPlane()))
+        plane = MemoryPlane()
+        window = MainWindow(Bridge(core.loop, MemoryTimeline(sample_items()), plane))
         window.show()
         window.start()
         activity = window.activity
@@ -102,15 +104,32 @@ class Photographer:
         activity.view.setCurrentIndex(activity.model.index(2))
         self.wait(lambda: len(activity.details.findChildren(PlainView)) >= 3)
         self.take(window, "activity")
-        for name, page in (("Servers", window.servers), ("Clients", window.clients), ("Secrets", window.secrets)):
+        things = (window.servers, window.clients, window.rules, window.secrets)
+        for name, page in ((page.title, page) for page in things):
             window.show_page(name)
             self.wait(lambda page=page: page.chosen is not None and page.pane.count() > 2)
             self.take(window, name.lower())
         window.show_page("Servers")
         window.servers.show_form()
         self.take(window, "servers-form")
+        self.rules(window, plane)
         window.hide()
         core.stop()
+
+    def rules(self, window: MainWindow, plane: MemoryPlane) -> None:
+        window.show_page("Rules")
+        window.rules.show_form()
+        form = window.rules.findChild(RuleForm)
+        form.text.setPlainText(EXAMPLE)
+        form.show_problems([{"file": "mine.cedar", "line": 3, "message": "there is no action fly " * 9}])
+        self.take(window, "rules-form")
+        plane.answers["rule.list"] = {"rules": RULES[:1], "changed_outside": ["tests.cedar", "a" * 64]}
+        window.rules.leave()
+        self.wait(lambda: bool(window.rules.outside.text()))
+        self.take(window, "rules-first")
+        window.rules._look()
+        self.wait(lambda: window.rules.findChild(QPushButton, "outside.use") is not None)
+        self.take(window, "rules-edited")
 
     def tray(self) -> None:
         strip = QWidget()

@@ -1,83 +1,18 @@
 import gc
 import sys
-from collections.abc import Iterator
 
 import pytest
 from PySide6.QtCore import QObject, QTimer, Signal
 from PySide6.QtWidgets import QCheckBox, QLineEdit, QPushButton
 from pytestqt.qtbot import QtBot
 
-from tests.ui.core import CoreThread, MemoryPlane, MemoryTimeline, sample_items
-from tests.ui.samples import make_question
+from tests.ui.running import Running
 from ztmcp_desktop.domain.consent import Gone
 from ztmcp_desktop.domain.denial import Denial
-from ztmcp_desktop.settings import Settings
-from ztmcp_desktop.ui.application import Window, WindowParts, catch_faults, make_application
+from ztmcp_desktop.ui.application import catch_faults
 from ztmcp_desktop.ui.confirm_button import ConfirmButton
-from ztmcp_desktop.ui.desk import DeskTicket, QtDesk
 from ztmcp_desktop.ui.main_window import problems_of
 from ztmcp_desktop.ui.plain_view import PlainView
-
-
-class Running:
-    """The whole window over a core in memory."""
-
-    def __init__(self, qtbot: QtBot) -> None:
-        self.bot = qtbot
-        self.core = CoreThread()
-        self.plane = MemoryPlane()
-        self.quits: list[str] = []
-        application = make_application()
-        self.desk = QtDesk(self.core.loop)
-        parts = WindowParts(
-            loop=self.core.loop,
-            desk=self.desk,
-            timeline=MemoryTimeline(sample_items()),
-            plane=self.plane,
-            settings=Settings(settle_ms=100),
-            on_quit=lambda: self.quits.append("quit"),
-        )
-        self.window = Window(application, parts)
-        self.window.appear()
-        self.window.core_ready.emit()
-        self.main = self.window.main
-        self.until("server.list")
-
-    def until(self, verb: str) -> None:
-        self.bot.waitUntil(lambda: verb in [asked for asked, _ in self.plane.asked], timeout=5000)
-
-    def open(self, name: str) -> DeskTicket:
-        async def work() -> DeskTicket:
-            return self.desk.open(make_question(name))
-
-        ticket = self.core.run(work())
-        assert isinstance(ticket, DeskTicket)
-        return ticket
-
-    def press(self, name: str) -> None:
-        self.bot.waitUntil(lambda: self.button(name) is not None, timeout=5000)
-        made = self.button(name)
-        assert made is not None
-        self.bot.waitUntil(made.isEnabled, timeout=5000)
-        made.click()
-
-    def button(self, name: str) -> QPushButton | None:
-        found = [each for each in self.main.findChildren(QPushButton, name) if each.isVisible()]
-        return found[-1] if found else None
-
-
-@pytest.fixture
-def running(qtbot: QtBot) -> Iterator[Running]:
-    made = Running(qtbot)
-    before = sys.excepthook
-    yield made
-    sys.excepthook = before
-    made.desk.detach()
-    made.main._status_timer.stop()
-    made.main.hide()
-    made.window.dialog.hide()
-    made.window.tray.icon.hide()
-    made.core.stop()
 
 
 @pytest.mark.attack("C12")

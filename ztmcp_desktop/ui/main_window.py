@@ -12,11 +12,12 @@ from ztmcp_desktop.ui.clients_page import ClientsPage
 from ztmcp_desktop.ui.confirm_button import ConfirmButton
 from ztmcp_desktop.ui.page import MessageBar
 from ztmcp_desktop.ui.parts import button, clear, column, label
+from ztmcp_desktop.ui.rules_page import RulesPage
 from ztmcp_desktop.ui.secrets_page import SecretsPage
 from ztmcp_desktop.ui.servers_page import ServersPage
 
-Page = ActivityPage | ServersPage | ClientsPage | SecretsPage
-PAGES = ("Activity", "Servers", "Clients", "Secrets")
+Page = ActivityPage | ServersPage | ClientsPage | RulesPage | SecretsPage
+PAGES = ("Activity", "Servers", "Clients", "Rules", "Secrets")
 STATUS_MS = 2000
 NAVIGATION_WIDTH = 184
 _LOCK = ("Lock everything", "Press again to lock")
@@ -67,8 +68,9 @@ class MainWindow(QWidget):
         self.activity = ActivityPage(bridge)
         self.servers = ServersPage(bridge)
         self.clients = ClientsPage(bridge)
+        self.rules = RulesPage(bridge)
         self.secrets = SecretsPage(bridge)
-        pages: tuple[Page, ...] = (self.activity, self.servers, self.clients, self.secrets)
+        pages: tuple[Page, ...] = (self.activity, self.servers, self.clients, self.rules, self.secrets)
         self._pages = dict(zip(PAGES, pages, strict=True))
         self._stack = QStackedWidget()
         self._navigation = QListWidget()

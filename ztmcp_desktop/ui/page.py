@@ -1,4 +1,4 @@
-"""What the pages of servers, clients and secrets share: a list, a pane beside it, and a place for messages."""
+"""What the pages of servers, clients, rules and secrets share: a list, a pane beside it, and a place for messages."""
 
 from collections.abc import Callable
 
@@ -84,9 +84,9 @@ class ThingsPage(QWidget):
         halves.setStretchFactor(1, 1)
         halves.setChildrenCollapsible(False)
         halves.setHandleWidth(14)
-        whole = column(head, self.message, halves, spacing=10, margin=18)
-        whole.setStretchFactor(halves, 1)
-        self.setLayout(whole)
+        self.whole = column(head, self.message, halves, spacing=10, margin=18)
+        self.whole.setStretchFactor(halves, 1)
+        self.setLayout(self.whole)
 
     def load(self) -> None:
         """Read the list again."""
