@@ -162,6 +162,12 @@ EDITED: list[list[str]] = [
     ["setting port", "7420 → 7421"],
     ["rule file tests.cedar", "permit (principal, action, resource);"],
 ]
+SETTINGS: JsonObject = {
+    "settings": {"patience_s": 60.0, "port": 7420, "allowed_origins": ["https://app.example"]},
+    "in_use": {"patience_s": 60.0, "port": 7420, "allowed_origins": ["https://app.example"]},
+    "after_restart": [],
+    "file": "/home/u/.config/ztmcp/config.toml",
+}
 
 
 class MemoryPlane:
@@ -242,7 +248,9 @@ class MemoryPlane:
             "rule.check": {"problems": []},
             "rule.add": {"id": "mine"},
             "rule.remove": {},
-            "edited": {"changed": EDITED},
+            "edited": {"changed": []},
+            "settings.show": SETTINGS,
+            "settings.set": SETTINGS | {"settings": SETTINGS["settings"] | {"port": 7500}, "after_restart": ["port"]},
             "reload": {"changed": ["setting port", "rule file tests.cedar"]},
             "secret.remove": {},
             "lock": {},
@@ -258,7 +266,7 @@ class MemoryPlane:
     def changes(self) -> list[tuple[str, JsonObject]]:
         """What was asked that is no reading."""
         reading = {"status", "server.list", "server.show", "client.list", "grant.list", "secret.list"}
-        reading |= {"rule.list", "rule.check", "edited"}
+        reading |= {"rule.list", "rule.check", "edited", "settings.show"}
         return [(verb, arguments) for verb, arguments in self.asked if verb not in reading]
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QApplication, QLabel, QPushButton, QWidget
 
-from tests.ui.core import RULES, CoreThread, MemoryPlane, MemoryTimeline, sample_items
+from tests.ui.core import EDITED, RULES, CoreThread, MemoryPlane, MemoryTimeline, sample_items
 from tests.ui.samples import WORST, make_proposal, make_question
 from ztmcp_desktop.domain.consent import Proposal, Question
 from ztmcp_desktop.domain.risk import Risk
@@ -113,6 +113,7 @@ class Photographer:
         window.servers.show_form()
         self.take(window, "servers-form")
         self.rules(window, plane)
+        self.settings(window, plane)
         window.hide()
         core.stop()
 
@@ -127,9 +128,20 @@ class Photographer:
         window.rules.leave()
         self.wait(lambda: bool(window.rules.outside.text()))
         self.take(window, "rules-first")
+        plane.answers["edited"] = {"changed": EDITED}
         window.rules._look()
         self.wait(lambda: window.rules.findChild(QPushButton, "outside.use") is not None)
         self.take(window, "rules-edited")
+
+    def settings(self, window: MainWindow, plane: MemoryPlane) -> None:
+        page = window.settings
+        window.show_page("Settings")
+        self.wait(lambda: page.port.text() == "7420")
+        self.take(window, "settings")
+        page.port.setText("7500")
+        page._save()
+        self.wait(lambda: "next start" in page.message.text())
+        self.take(window, "settings-saved")
 
     def tray(self) -> None:
         strip = QWidget()

@@ -107,6 +107,7 @@ def test_without_a_rule_of_the_person_the_page_gives_an_example_to_begin_with(ru
 
 def test_edited_files_are_used_exactly_as_they_were_shown(running: Running) -> None:
     running.plane.answers["rule.list"] = {"rules": RULES, "changed_outside": ["tests.cedar"]}
+    running.plane.answers["edited"] = {"changed": EDITED}
     on_rules(running)
     assert "tests.cedar" in running.main.rules.outside.text()
     running.press("outside.look")
@@ -120,10 +121,13 @@ def test_edited_files_are_used_exactly_as_they_were_shown(running: Running) -> N
 
 def test_files_that_changed_again_are_shown_again_and_not_used(running: Running) -> None:
     running.plane.answers["rule.list"] = {"rules": RULES, "changed_outside": ["tests.cedar"]}
+    running.plane.answers["edited"] = {"changed": EDITED}
     del running.plane.answers["reload"]
     on_rules(running)
     running.press("outside.look")
+    running.settle()
+    before = [v for v, _ in running.plane.asked].count("edited")
     running.press("outside.use")
     running.bot.waitUntil(lambda: "no verb reload" in running.main.rules.message.text(), timeout=5000)
-    running.bot.waitUntil(lambda: [v for v, _ in running.plane.asked].count("edited") == 2, timeout=5000)
+    running.bot.waitUntil(lambda: [v for v, _ in running.plane.asked].count("edited") > before, timeout=5000)
     running.bot.waitUntil(lambda: running.button("outside.use") is not None, timeout=5000)

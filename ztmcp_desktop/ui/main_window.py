@@ -15,9 +15,10 @@ from ztmcp_desktop.ui.parts import button, clear, column, label
 from ztmcp_desktop.ui.rules_page import RulesPage
 from ztmcp_desktop.ui.secrets_page import SecretsPage
 from ztmcp_desktop.ui.servers_page import ServersPage
+from ztmcp_desktop.ui.settings_page import SettingsPage
 
-Page = ActivityPage | ServersPage | ClientsPage | RulesPage | SecretsPage
-PAGES = ("Activity", "Servers", "Clients", "Rules", "Secrets")
+Page = ActivityPage | ServersPage | ClientsPage | RulesPage | SecretsPage | SettingsPage
+PAGES = ("Activity", "Servers", "Clients", "Rules", "Secrets", "Settings")
 STATUS_MS = 2000
 NAVIGATION_WIDTH = 184
 _LOCK = ("Lock everything", "Press again to lock")
@@ -70,7 +71,15 @@ class MainWindow(QWidget):
         self.clients = ClientsPage(bridge)
         self.rules = RulesPage(bridge)
         self.secrets = SecretsPage(bridge)
-        pages: tuple[Page, ...] = (self.activity, self.servers, self.clients, self.rules, self.secrets)
+        self.settings = SettingsPage(bridge)
+        pages: tuple[Page, ...] = (
+            self.activity,
+            self.servers,
+            self.clients,
+            self.rules,
+            self.secrets,
+            self.settings,
+        )
         self._pages = dict(zip(PAGES, pages, strict=True))
         self._stack = QStackedWidget()
         self._navigation = QListWidget()

@@ -34,8 +34,8 @@ class RulesPage(ThingsPage):
     add_text = "Add a rule"
     empty = (
         "Without a rule of yours every call that stays within a server's limits is asked about. Add a rule to let "
-        "calls pass without a question, or to forbid them. This one lets the client tests use all tools of the "
-        "server everything without a dialog:"
+        "calls pass without a question, or to forbid them. This one lets the client “tests” use all tools of "
+        "the server “everything” without a dialog:"
     )
 
     def __init__(self, bridge: Bridge, parent: QWidget | None = None) -> None:
