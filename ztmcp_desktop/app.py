@@ -19,6 +19,7 @@ from ztmcp_desktop.control.assembly import settings_of
 from ztmcp_desktop.control.late import Late
 from ztmcp_desktop.control.ownership import Ownership
 from ztmcp_desktop.control.parts import Front
+from ztmcp_desktop.control.resources import help_texts
 from ztmcp_desktop.control.serving import Serving
 from ztmcp_desktop.control.socket_client import NoGateway, ask_gateway
 from ztmcp_desktop.core import Core
@@ -144,6 +145,7 @@ class _WindowSession:
             timeline=self._late,
             plane=self._late,
             settings=self._settings,
+            help_texts=help_texts(),
             on_quit=lambda: None,
         )
 

@@ -12,6 +12,7 @@ from PySide6.QtWidgets import QApplication, QLabel, QPushButton, QWidget
 
 from tests.ui.core import EDITED, RULES, CoreThread, MemoryPlane, MemoryTimeline, sample_items
 from tests.ui.samples import WORST, make_proposal, make_question
+from ztmcp_desktop.control.resources import help_texts
 from ztmcp_desktop.domain.consent import Proposal, Question
 from ztmcp_desktop.domain.risk import Risk
 from ztmcp_desktop.ui.bridge import Bridge
@@ -96,7 +97,7 @@ class Photographer:
     def window(self) -> None:
         core = CoreThread()
         plane = MemoryPlane()
-        window = MainWindow(Bridge(core.loop, MemoryTimeline(sample_items()), plane))
+        window = MainWindow(Bridge(core.loop, MemoryTimeline(sample_items()), plane), help_texts())
         window.show()
         window.start()
         activity = window.activity
@@ -114,6 +115,7 @@ class Photographer:
         self.take(window, "servers-form")
         self.rules(window, plane)
         self.settings(window, plane)
+        self.help(window)
         window.hide()
         core.stop()
 
@@ -142,6 +144,14 @@ class Photographer:
         page._save()
         self.wait(lambda: "next start" in page.message.text())
         self.take(window, "settings-saved")
+
+    def help(self, window: MainWindow) -> None:
+        window.show_page("Help")
+        for number in (0, 3, 4, 9, 10):
+            window.help.pages.setCurrentRow(number)
+            self.take(window, f"help-{number + 1}")
+        window.help.search.setText("keychain")
+        self.take(window, "help-search")
 
     def tray(self) -> None:
         strip = QWidget()

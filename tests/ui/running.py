@@ -5,6 +5,7 @@ from pytestqt.qtbot import QtBot
 
 from tests.ui.core import CoreThread, MemoryPlane, MemoryTimeline, sample_items
 from tests.ui.samples import make_question
+from ztmcp_desktop.control.resources import help_texts
 from ztmcp_desktop.settings import Settings
 from ztmcp_desktop.ui.application import Window, WindowParts, make_application
 from ztmcp_desktop.ui.desk import DeskTicket, QtDesk
@@ -26,6 +27,7 @@ class Running:
             timeline=MemoryTimeline(sample_items()),
             plane=self.plane,
             settings=Settings(settle_ms=100),
+            help_texts=help_texts(),
             on_quit=lambda: self.quits.append("quit"),
         )
         self.window = Window(application, parts)

@@ -74,6 +74,7 @@ def test_a_window_that_refuses_to_close_does_not_keep_the_process(qtbot: QtBot) 
         timeline=MemoryTimeline(()),
         plane=MemoryPlane(),
         settings=Settings(),
+        help_texts={},
         on_quit=stubborn.show,
     )
     made: list[EndSignals] = []

@@ -23,3 +23,12 @@ def resource(name: str) -> Path:
 def resource_text(name: str) -> str:
     """The text of the shipped file `name`. Raises as `resource`."""
     return resource(name).read_text(encoding="utf-8")
+
+
+def help_texts() -> dict[str, str]:
+    """The pages of the help in order, file name to Markdown; none where they are missing, as no call needs them."""
+    try:
+        files = sorted(resource("help").glob("*.md"))
+        return {file.name: file.read_text(encoding="utf-8") for file in files}
+    except (Denial, OSError, UnicodeDecodeError):
+        return {}

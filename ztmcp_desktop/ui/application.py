@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from types import TracebackType
 
@@ -18,7 +18,7 @@ from ztmcp_desktop.settings import Settings
 from ztmcp_desktop.ui.bridge import Bridge
 from ztmcp_desktop.ui.consent_dialog import ConsentDialog
 from ztmcp_desktop.ui.desk import QtDesk
-from ztmcp_desktop.ui.main_window import PAGES, MainWindow
+from ztmcp_desktop.ui.main_window import OWN_PAGES, WORK_PAGES, MainWindow
 from ztmcp_desktop.ui.screen_lock import Screen, ScreenLock
 from ztmcp_desktop.ui.shapes import TrayState, tray_icon
 from ztmcp_desktop.ui.theme import dress, theme_of
@@ -33,13 +33,17 @@ FAULT = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WindowParts:
-    """What the window stands on. `on_quit` is called once, on Qt's thread, after the desk was left."""
+    """What the window stands on. `on_quit` is called once, on Qt's thread, after the desk was left.
+
+    `help_texts` are the pages of the help in their order, file name to Markdown.
+    """
 
     loop: asyncio.AbstractEventLoop
     desk: QtDesk
     timeline: Timeline
     plane: ControlPlane
     settings: Settings
+    help_texts: Mapping[str, str]
     on_quit: Callable[[], None]
 
 
@@ -74,11 +78,12 @@ class Window(QObject):
         self._locked = False
         self._left = False
         self.bridge = Bridge(parts.loop, parts.timeline, parts.plane)
-        self.main = MainWindow(self.bridge)
+        self.main = MainWindow(self.bridge, parts.help_texts)
         self.dialog = ConsentDialog(parts.settings.settle_ms)
         self.lock = ScreenLock(self)
         self.tray = Tray(
-            PAGES,
+            WORK_PAGES,
+            OWN_PAGES,
             TrayActions(
                 show_page=self.main.show_page,
                 show_question=self.dialog.raise_question,

@@ -1,5 +1,7 @@
 """The window at home: navigation, pages, and what is wrong."""
 
+from collections.abc import Mapping
+
 from PySide6.QtCore import QSize, Qt, QTimer, Signal
 from PySide6.QtGui import QCloseEvent, QKeySequence, QShortcut
 from PySide6.QtWidgets import QHBoxLayout, QListWidget, QListWidgetItem, QStackedWidget, QVBoxLayout, QWidget
@@ -10,6 +12,7 @@ from ztmcp_desktop.ui.activity_page import ActivityPage
 from ztmcp_desktop.ui.bridge import Bridge
 from ztmcp_desktop.ui.clients_page import ClientsPage
 from ztmcp_desktop.ui.confirm_button import ConfirmButton
+from ztmcp_desktop.ui.help_page import HelpPage
 from ztmcp_desktop.ui.page import MessageBar
 from ztmcp_desktop.ui.parts import button, clear, column, label
 from ztmcp_desktop.ui.rules_page import RulesPage
@@ -17,8 +20,10 @@ from ztmcp_desktop.ui.secrets_page import SecretsPage
 from ztmcp_desktop.ui.servers_page import ServersPage
 from ztmcp_desktop.ui.settings_page import SettingsPage
 
-Page = ActivityPage | ServersPage | ClientsPage | RulesPage | SecretsPage | SettingsPage
-PAGES = ("Activity", "Servers", "Clients", "Rules", "Secrets", "Settings")
+Page = ActivityPage | ServersPage | ClientsPage | RulesPage | SecretsPage | SettingsPage | HelpPage
+WORK_PAGES = ("Activity", "Servers", "Clients", "Rules", "Secrets")
+OWN_PAGES = ("Settings", "Help")
+PAGES = (*WORK_PAGES, *OWN_PAGES)
 STATUS_MS = 2000
 NAVIGATION_WIDTH = 184
 _LOCK = ("Lock everything", "Press again to lock")
@@ -57,7 +62,7 @@ class MainWindow(QWidget):
     closed = Signal()
     leave = Signal()
 
-    def __init__(self, bridge: Bridge, parent: QWidget | None = None) -> None:
+    def __init__(self, bridge: Bridge, help_texts: Mapping[str, str], parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._bridge = bridge
         self._locked = False
@@ -72,6 +77,7 @@ class MainWindow(QWidget):
         self.rules = RulesPage(bridge)
         self.secrets = SecretsPage(bridge)
         self.settings = SettingsPage(bridge)
+        self.help = HelpPage(help_texts)
         pages: tuple[Page, ...] = (
             self.activity,
             self.servers,
@@ -79,6 +85,7 @@ class MainWindow(QWidget):
             self.rules,
             self.secrets,
             self.settings,
+            self.help,
         )
         self._pages = dict(zip(PAGES, pages, strict=True))
         self._stack = QStackedWidget()
@@ -123,6 +130,7 @@ class MainWindow(QWidget):
         for number, name in enumerate(PAGES, 1):
             QShortcut(QKeySequence(f"Ctrl+{number}"), self, lambda name=name: self.show_page(name))
         QShortcut(QKeySequence(QKeySequence.StandardKey.Find), self, self._find)
+        QShortcut(QKeySequence(QKeySequence.StandardKey.HelpContents), self, lambda: self.show_page("Help"))
         self._navigation.setCurrentRow(0)
 
     def start(self) -> None:
@@ -152,6 +160,9 @@ class MainWindow(QWidget):
             page.load()
 
     def _find(self) -> None:
+        if self._stack.currentWidget() is self.help:
+            self.help.search.setFocus()
+            return
         self.show_page("Activity")
         self.activity.filters.search.setFocus()
 

@@ -161,8 +161,9 @@ QLineEdit, QComboBox, QPlainTextEdit {{ background: {theme.surface}; border: 1px
     selection-color: {theme.on_accent}; }}
 QLineEdit:focus, QPlainTextEdit:focus, QComboBox:focus {{ border: 2px solid {theme.accent}; padding: 5px 7px; }}
 QComboBox::drop-down {{ border: none; width: 24px; }}
-QListView {{ background: {theme.surface}; border: 1px solid {theme.line}; border-radius: 8px; outline: none; }}
-QListView:focus {{ border: 1px solid {theme.accent}; }}
+QListView, QTextBrowser {{ background: {theme.surface}; border: 1px solid {theme.line}; border-radius: 8px;
+    outline: none; }}
+QListView:focus, QTextBrowser:focus {{ border: 1px solid {theme.accent}; }}
 QListWidget#navigation {{ background: transparent; border: none; }}
 QListWidget#navigation::item {{ padding: 9px 12px; border-radius: 6px; margin: 1px 8px; color: {theme.text}; }}
 QListWidget#navigation::item:hover {{ background: {theme.sunken}; }}
@@ -201,4 +202,9 @@ QScrollBar::handle:vertical {{ background: {theme.line}; border-radius: 4px; min
 QScrollBar::handle:vertical:hover {{ background: {theme.muted}; }}
 QScrollBar::add-line:vertical, QScrollBar::sub-line:vertical {{ height: 0; }}
 QScrollBar::add-page:vertical, QScrollBar::sub-page:vertical {{ background: transparent; }}
+QScrollBar:horizontal {{ height: 12px; background: transparent; margin: 2px; }}
+QScrollBar::handle:horizontal {{ background: {theme.line}; border-radius: 4px; min-width: 28px; }}
+QScrollBar::handle:horizontal:hover {{ background: {theme.muted}; }}
+QScrollBar::add-line:horizontal, QScrollBar::sub-line:horizontal {{ width: 0; }}
+QScrollBar::add-page:horizontal, QScrollBar::sub-page:horizontal {{ background: transparent; }}
 """

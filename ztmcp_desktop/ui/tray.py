@@ -25,7 +25,10 @@ class TrayActions:
 class Tray(QObject):
     """Watching, asking with a count, paused, locked, or something is wrong. Nothing depends on it."""
 
-    def __init__(self, pages: tuple[str, ...], actions: TrayActions, parent: QObject | None = None) -> None:
+    def __init__(
+        self, work: tuple[str, ...], own: tuple[str, ...], actions: TrayActions, parent: QObject | None = None
+    ) -> None:
+        """`work` are the pages of what ztmcp watches, above the lock; `own` those of ztmcp itself, below it."""
         super().__init__(parent)
         self._actions = actions
         self._shown: tuple[TrayState, int] | None = None
@@ -33,16 +36,21 @@ class Tray(QObject):
         self.question = self._entry("Show the question", actions.show_question, "tray.question")
         self.question.setVisible(False)
         self.menu.addSeparator()
-        for page in pages:
-            self._entry(page, partial(actions.show_page, page), f"tray.{page.lower()}")
+        self._page_entries(work)
         self.menu.addSeparator()
         self.lock = self._entry("Lock everything", actions.toggle_lock, "tray.lock")
+        self.menu.addSeparator()
+        self._page_entries(own)
         self.menu.addSeparator()
         self._entry("Quit", actions.leave, "tray.quit")
         self.icon = QSystemTrayIcon(self)
         self.icon.setContextMenu(self.menu)
         self.icon.activated.connect(self._activated)
         self.show_state(TrayState.WATCHING, 0)
+
+    def _page_entries(self, pages: tuple[str, ...]) -> None:
+        for page in pages:
+            self._entry(page, partial(self._actions.show_page, page), f"tray.{page.lower()}")
 
     def _entry(self, text: str, do: Callable[[], None], name: str) -> QAction:
         action = QAction(text, self.menu)
