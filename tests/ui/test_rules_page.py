@@ -67,7 +67,7 @@ def test_a_rule_without_name_or_text_is_not_even_checked(running: Running) -> No
 def test_the_shipped_rules_are_marked_and_cannot_be_removed(running: Running) -> None:
     on_rules(running)
     assert "your rule" in running.main.rules.things.item(0).text()
-    assert running.button("rule.remove") is not None
+    running.bot.waitUntil(lambda: running.button("rule.remove") is not None, timeout=5000)
     running.main.rules.things.setCurrentRow(1)
     assert running.main.rules.things.item(1).text() == "default\nshipped"
     running.bot.waitUntil(lambda: running.button("rule.remove") is None, timeout=5000)
@@ -117,6 +117,35 @@ def test_edited_files_are_used_exactly_as_they_were_shown(running: Running) -> N
     running.press("outside.use")
     running.until("reload")
     assert running.plane.changes() == [("reload", {"seen": EDITED})]
+
+
+def test_an_edit_is_not_used_before_all_of_it_was_shown(running: Running) -> None:
+    running.plane.answers["rule.list"] = {"rules": RULES, "changed_outside": ["tests.cedar"]}
+    running.plane.answers["edited"] = {"changed": [["rule file tests.cedar", "// a line\n" * 60 + "the end"]]}
+    on_rules(running)
+    running.press("outside.look")
+    running.bot.waitUntil(lambda: running.button("outside.use") is not None, timeout=5000)
+    use = running.button("outside.use")
+    assert use is not None
+    running.bot.waitUntil(lambda: not use._timer.isActive(), timeout=3000)
+    assert not use.isEnabled()
+    view, outer = running.main.rules.findChild(PlainView), running.main.rules.area.verticalScrollBar()
+
+    def shown_all() -> bool:
+        view.show_next()
+        outer.setValue(outer.maximum() if outer.value() == 0 else 0)
+        return bool(use.isEnabled())
+
+    running.bot.waitUntil(shown_all, timeout=5000)
+
+
+def test_of_many_edited_files_a_few_are_named(running: Running) -> None:
+    names = [f"{'a' * 60}{number}.cedar" for number in range(5)]
+    running.plane.answers["rule.list"] = {"rules": RULES, "changed_outside": names}
+    on_rules(running)
+    said = running.main.rules.outside.text()
+    assert "and 2 more" in said
+    assert "a" * 41 not in said
 
 
 def test_files_that_changed_again_are_shown_again_and_not_used(running: Running) -> None:

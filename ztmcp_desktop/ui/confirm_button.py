@@ -46,15 +46,27 @@ class ConfirmButton(QPushButton):
 
 
 class SettledButton(QPushButton):
-    """A button for a yes to what stands above it: it works once it has been seen for a moment."""
+    """A button for a yes to what stands above it: it works once it has been seen for a moment, and `ready` agrees."""
 
-    def __init__(self, text: str, do: Callable[[], object], parent: QWidget | None = None) -> None:
+    def __init__(
+        self,
+        text: str,
+        do: Callable[[], object],
+        parent: QWidget | None = None,
+        *,
+        ready: Callable[[], bool] | None = None,
+    ) -> None:
         super().__init__(text, parent)
         self.setAutoDefault(False)
         self.setEnabled(False)
         self.clicked.connect(lambda _checked: do())
+        self._ready = ready
         self._timer = QTimer(self)
         self._timer.setSingleShot(True)
         self._timer.setInterval(SETTLE_MS)
-        self._timer.timeout.connect(lambda: self.setEnabled(True))
+        self._timer.timeout.connect(self.judge)
         self._timer.start()
+
+    def judge(self) -> None:
+        """Ask `ready` again."""
+        self.setEnabled(not self._timer.isActive() and (self._ready is None or self._ready()))

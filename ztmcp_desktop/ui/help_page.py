@@ -6,6 +6,7 @@ from PySide6.QtCore import QByteArray, QEvent, QSize, Qt, QUrl
 from PySide6.QtGui import QColor, QTextCursor, QTextDocument, QTextTable, QTextTableFormat
 from PySide6.QtWidgets import QLineEdit, QListWidget, QListWidgetItem, QSplitter, QTextBrowser, QWidget
 
+from ztmcp_desktop.ui.page import LIST_WIDTH, PANE_WIDTH
 from ztmcp_desktop.ui.parts import column, label, row
 from ztmcp_desktop.ui.theme import theme_of
 
@@ -98,6 +99,8 @@ class HelpPage(QWidget):
         self.pages.currentItemChanged.connect(lambda now, _before: self._turn_to(now))
         self._nothing = label(_NOTHING if self._texts else _MISSING, muted=True)
         self._nothing.setVisible(not self._texts)
+        self.pages.setMinimumWidth(LIST_WIDTH)
+        self.view.setMinimumWidth(PANE_WIDTH)
         halves = QSplitter(Qt.Orientation.Horizontal)
         halves.addWidget(self.pages)
         halves.addWidget(self.view)

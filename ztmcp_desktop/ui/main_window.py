@@ -104,6 +104,7 @@ class MainWindow(QWidget):
         self._navigation.setObjectName("navigation")
         self._navigation.setAccessibleName("pages")
         self._navigation.setFixedWidth(NAVIGATION_WIDTH)
+        self._navigation.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         for name, page in self._pages.items():
             item = QListWidgetItem(name)
             item.setSizeHint(QSize(NAVIGATION_WIDTH, self.fontMetrics().height() + 22))

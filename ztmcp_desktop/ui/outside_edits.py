@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 
+from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QFrame, QWidget
 
 from ztmcp_desktop.domain.json import JsonObject
@@ -9,11 +10,13 @@ from ztmcp_desktop.scan.hidden import visible
 from ztmcp_desktop.ui.confirm_button import SettledButton
 from ztmcp_desktop.ui.facts_box import facts_box, rows_of
 from ztmcp_desktop.ui.parts import button, column, label, primary, row
+from ztmcp_desktop.ui.plain_view import PlainView
 
 _MEANING = (
     "Once you use them, these files decide what may be done. If you did not make these edits, do not use them: "
     "put the files back as they were."
 )
+_SCROLL = "Scroll through all of it first; the rest has not been shown yet."
 _NOTHING = "Nothing differs any more: the files are as ztmcp knows them."
 
 
@@ -42,7 +45,7 @@ class OutsideBar(QFrame):
 
 
 def review(result: JsonObject, width: int, use: Callable[[JsonObject], object], back: Callable[[], object]) -> QWidget:
-    """The answer of `edited`, nothing cut. `use` gets the arguments of `reload`: exactly what is shown here."""
+    """The answer of `edited`, nothing cut. Once all of it was painted, `use` gets the arguments of `reload`."""
     changed = list(result.get("changed") or [])
     made = QWidget()
     whole = column(label("Edited outside ztmcp", bold=True, factor=1.2), spacing=10)
@@ -53,7 +56,22 @@ def review(result: JsonObject, width: int, use: Callable[[JsonObject], object], 
     if not changed:
         whole.addLayout(row(button("Back", back), None))
         return made
-    yes = SettledButton("Use exactly this", lambda: use({"seen": changed}))
+    views = made.findChildren(PlainView)
+    hint = label(_SCROLL, muted=True)
+    yes = SettledButton("Use exactly this", lambda: use({"seen": changed}), ready=lambda: _all_seen(views))
     yes.setObjectName("outside.use")
-    whole.addLayout(row(None, button("Not now", back, name="outside.back"), yes))
+
+    def judge() -> None:
+        hint.setVisible(not _all_seen(views))
+        yes.judge()
+
+    for view in views:
+        view.seen_changed.connect(judge, Qt.ConnectionType.QueuedConnection)
+    foot = row(hint, button("Not now", back, name="outside.back"), yes)
+    foot.setStretch(0, 1)
+    whole.addLayout(foot)
     return made
+
+
+def _all_seen(views: list[PlainView]) -> bool:
+    return all(view.all_seen for view in views)

@@ -19,6 +19,8 @@ from ztmcp_desktop.scan.hidden import visible
 from ztmcp_desktop.ui.bridge import Bridge
 from ztmcp_desktop.ui.parts import button, clear, column, label, primary, row
 
+# In a narrow window the pane keeps room to be read, and the list gives way.
+LIST_WIDTH, PANE_WIDTH = 140, 260
 _KEY = int(Qt.ItemDataRole.UserRole)
 
 
@@ -75,6 +77,8 @@ class ThingsPage(QWidget):
         self.area.setWidgetResizable(True)
         self.area.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         self.area.setWidget(holder)
+        self.area.setMinimumWidth(PANE_WIDTH)
+        self.things.setMinimumWidth(LIST_WIDTH)
         self._add = primary(button(self.add_text, self.show_form, name=f"{self.title.lower()}.add"))
         head = row(label(self.title, bold=True, factor=1.5), None, self._add)
         halves = QSplitter(Qt.Orientation.Horizontal)

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from math import ceil
 
 from PySide6.QtCore import QPointF, QRectF, QSize, Qt, Signal
 from PySide6.QtGui import QColor, QFontMetricsF, QKeyEvent, QPainter, QPaintEvent, QResizeEvent
@@ -214,9 +215,10 @@ class PlainView(QAbstractScrollArea):
         if not self.isVisible() or self.window().isMinimized():
             return
         # Only lines that no edge of the window or of a box around this view cuts off.
-        clear = self.viewport().visibleRegion().boundingRect().bottom() + 1
-        whole = int((clear - _PADDING + 5) / self._line_height())
+        clear = self.viewport().visibleRegion().boundingRect()
+        cut = max(0, ceil((clear.top() - _PADDING) / self._line_height()))
+        whole = int((clear.bottom() + 1 - _PADDING + 5) / self._line_height())
         before = len(self._seen)
-        self._seen.update(range(top, min(bottom, top + max(0, whole))))
+        self._seen.update(range(top + cut, min(bottom, top + max(0, whole))))
         if len(self._seen) != before:
             self.seen_changed.emit()

@@ -12,8 +12,11 @@ from ztmcp_desktop.ui.outside_edits import OutsideBar, review
 from ztmcp_desktop.ui.page import ThingsPage
 from ztmcp_desktop.ui.parts import button, card, column, label, row
 from ztmcp_desktop.ui.rule_form import EXAMPLE, EXAMPLE_ID, RuleForm
+from ztmcp_desktop.ui.sentence import cut
 
 _PANE_MARGIN = 40
+_MOST_NAMED = 3
+_MAX_NAME = 40
 _SHIPPED = "shipped with ztmcp; a rule of yours that forbids wins over it"
 _OWN = "your rule"
 _DRIFT = (
@@ -25,6 +28,12 @@ _DRIFT = (
 def problems_text(problems: list[JsonObject]) -> str:
     """Each problem on a line of its own, with file and line."""
     return "\n".join(f"{each.get('file')}:{each.get('line')}: {each.get('message')}" for each in problems)
+
+
+def _some(names: list[str]) -> str:
+    """The first few, each cut, and how many more; the look at them shows all."""
+    more = len(names) - _MOST_NAMED
+    return ", ".join(cut(name, _MAX_NAME) for name in names[:_MOST_NAMED]) + (f" and {more} more" if more > 0 else "")
 
 
 class RulesPage(ThingsPage):
@@ -50,8 +59,8 @@ class RulesPage(ThingsPage):
     def _fill(self, result: JsonObject, choose: str | None = None) -> None:
         rules = sorted(result.get("rules", []), key=lambda rule: bool(rule.get("shipped")))
         self._rules = {str(rule["id"]): rule for rule in rules}
-        names = ", ".join(str(name) for name in result.get("changed_outside") or ())
-        self.outside.say(_DRIFT.format(names=names) if names else "")
+        names = [str(name) for name in result.get("changed_outside") or ()]
+        self.outside.say(_DRIFT.format(names=_some(names)) if names else "")
         if self.chosen not in self._rules:
             self.things.setCurrentRow(-1)
         self.fill({name: self._below(rule) for name, rule in self._rules.items()}, choose)
