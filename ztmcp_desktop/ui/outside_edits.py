@@ -62,7 +62,7 @@ def review(result: JsonObject, width: int, use: Callable[[JsonObject], object], 
     yes.setObjectName("outside.use")
 
     def judge() -> None:
-        hint.setVisible(not _all_seen(views))
+        hint.setText("" if _all_seen(views) else _SCROLL)
         yes.judge()
 
     for view in views:
