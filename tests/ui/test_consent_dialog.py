@@ -1,3 +1,4 @@
+import itertools
 from collections.abc import Callable, Iterator
 
 import pytest
@@ -255,6 +256,63 @@ def test_a_withdrawn_question_says_why_and_goes_away_without_an_answer(watched: 
     click(watched.dialog.allow)
     watched.until(lambda: not watched.dialog.isVisible())
     assert watched.answers == []
+
+
+def test_a_withdrawn_question_promises_nothing_any_more(watched: Watched) -> None:
+    watched.dialog.add(make_question("q1"))
+    watched.dialog.add(make_question("q2"))
+    card = watched.dialog.card
+    watched.dialog.findChild(QPushButton, "consent.claims-toggle").click()
+    watched.dialog.remove("q1", "the client gave up")
+    assert "will be sent" not in card._arguments_title.text()
+    assert not card._said.isVisible()
+    watched.until(lambda: watched.dialog.current == make_question("q2"))
+    assert card._arguments_title.text() == "Exactly this will be sent"
+    assert card._scope_row.isVisible()
+
+
+@pytest.mark.parametrize("notice", ["", "the client gave up"])
+def test_in_a_low_window_nothing_is_printed_over_anything_else(watched: Watched, notice: str) -> None:
+    watched.dialog.add(make_question(subject="long_" * 60, client="a" * 32, server="b" * 32))
+    watched.dialog.resize(760, 452)
+    watched.dialog.findChild(QPushButton, "consent.claims-toggle").click()
+    if notice:
+        watched.dialog._notice_ms = 60_000
+        watched.dialog.remove("q1", notice)
+    watched.calm()
+    QApplication.processEvents()
+    card = watched.dialog.card
+    parts = [card._heading, card._caller, card._sent, card._notes_area, card._claims_toggle, card._said]
+    shown = [part.geometry() for part in parts if part.isVisible()]
+    for above, below in itertools.pairwise(shown):
+        assert above.bottom() < below.top()
+    assert card._heading.height() >= card._heading.heightForWidth(card._heading.width())
+    for view in (card.arguments, card._claims):
+        assert not view.isVisible() or view.height() == view.height_for_lines(view.lines_in(view.height()))
+        assert not view.isVisible() or view.parentWidget().rect().contains(view.geometry())
+
+
+def test_a_few_arguments_need_no_click_to_be_seen_in_a_low_window(watched: Watched) -> None:
+    few = {"repository": "acme/shop", "branch": "main", "force": True, "retries": 3, "labels": []}
+    watched.dialog.add(make_question(arguments=few, risk=Risk.DESTROY))
+    watched.dialog.resize(760, 452)
+    watched.until(lambda: watched.dialog.card.arguments.all_seen)
+    watched.ready()
+
+
+def test_after_the_last_show_next_the_focus_is_on_deny(watched: Watched) -> None:
+    watched.dialog.add(make_question(arguments={"content": "line\n" * 40}))
+    view = watched.dialog.card.arguments
+    show_next = watched.dialog.findChild(QPushButton, "consent.show-next")
+    watched.until(lambda: 0 < view.hidden_lines < view.line_count)
+    show_next.setFocus()
+    for _ in range(40):
+        if not show_next.isVisible():
+            break
+        click(show_next)
+        QApplication.processEvents()
+    assert view.all_seen
+    assert watched.dialog.focusWidget() is watched.dialog.deny
 
 
 @pytest.mark.attack("C8")

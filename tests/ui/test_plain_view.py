@@ -81,6 +81,15 @@ def test_wrapped_pieces_joined_are_the_text_and_each_fits(qapp: object, text: st
     assert all(len(piece) == 1 or metrics.horizontalAdvance(piece) <= 200.0 + 1 for piece in pieces)
 
 
+def test_a_line_breaks_between_words_and_inside_one_only_where_it_is_longer_than_a_line(qapp: object) -> None:
+    metrics = QFontMetricsF(fixed_font())
+    width = metrics.horizontalAdvance("M") * 12 + 1
+    assert wrap("a call is refused today", width, metrics) == ["a call is ", "refused ", "today"]
+    assert wrap("é call is refused today", width, metrics) == ["é call is ", "refused ", "today"]
+    assert wrap("x" * 20, width, metrics) == ["x" * 12, "x" * 8]
+    assert wrap("    " + "x" * 20, width, metrics)[0] == "    " + "x" * 8
+
+
 @pytest.mark.attack("T6")
 def test_text_below_ten_thousand_newlines_is_counted_as_hidden(qtbot: QtBot) -> None:
     view = PlainView()

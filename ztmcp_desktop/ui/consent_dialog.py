@@ -57,6 +57,7 @@ class ConsentDialog(QDialog):
         self._countdown = Countdown()
         self.deny = self._decider("&Deny", "consent.deny", "Deny", self._deny)
         self.allow = self._decider("&Allow", "consent.allow", "Allow", self._allow)
+        self.card.read_to_end.connect(self.deny.setFocus)
         self._notice = label(bold=True)
         self._notice_frame = card(column(self._notice, margin=10), "warning")
         self._notice_frame.setAccessibleName("what happened to this question")
@@ -82,7 +83,7 @@ class ConsentDialog(QDialog):
 
     def _build(self) -> None:
         foot = row(self._waiting, None, self._countdown, self.deny, self.allow, spacing=10)
-        whole = column(self._notice_frame, self.card, foot, spacing=10, margin=16)
+        whole = column(self._notice_frame, self.card, foot, spacing=8, margin=12)
         whole.setStretchFactor(self.card, 1)
         self._notice_frame.hide()
         self.setLayout(whole)
@@ -146,6 +147,7 @@ class ConsentDialog(QDialog):
         self._notice.setText(f"This call has ended: {why}. Nothing was sent.")
         self._notice_frame.show()
         self.card.setEnabled(False)
+        self.card.show_ended()
         self._judge()
         self._notice_timer.start(self._notice_ms)
 

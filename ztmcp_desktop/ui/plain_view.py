@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from math import ceil
 
 from PySide6.QtCore import QPointF, QRectF, QSize, Qt, Signal
-from PySide6.QtGui import QColor, QFontMetricsF, QKeyEvent, QPainter, QPaintEvent, QResizeEvent
+from PySide6.QtGui import QColor, QFocusEvent, QFontMetricsF, QKeyEvent, QPainter, QPaintEvent, QResizeEvent
 from PySide6.QtWidgets import QAbstractScrollArea, QFrame, QWidget
 
 from ztmcp_desktop.ui.argument_rows import Kind, Row
@@ -15,6 +15,7 @@ MAX_LINES = 200_000
 MAX_SPOKEN = 20_000
 _LABEL_SHARE = 0.3
 _PADDING = 10.0
+_ABOVE = 6.0
 _GAP = 16.0
 _MIN_COLUMNS = 8
 _MOST_HINTED = 60
@@ -32,19 +33,26 @@ class Line:
 
 
 def wrap(text: str, width: float, metrics: QFontMetricsF) -> list[str]:
-    """`text` in pieces that each fit into `width` pixels; the pieces joined are `text`."""
-    cell = metrics.horizontalAdvance("M")
-    columns = max(_MIN_COLUMNS, int(width / cell))
-    if text.isascii():
-        return [text[at : at + columns] for at in range(0, len(text), columns)] or [""]
+    """`text` in pieces that each fit into `width` pixels; the pieces joined are `text`.
+
+    It breaks behind a space where there is one, and inside a word only where the word does not fit on a line.
+    """
+    columns = max(_MIN_COLUMNS, int(width / metrics.horizontalAdvance("M")))
+    exact = text.isascii()
     pieces = []
     at = 0
     while at < len(text):
         size = min(columns, len(text) - at)
-        while size > 1 and metrics.horizontalAdvance(text[at : at + size]) > width:
+        while not exact and size > 1 and metrics.horizontalAdvance(text[at : at + size]) > width:
             size = max(1, size * 7 // 8)
-        pieces.append(text[at : at + size])
-        at += size
+        end = at + size
+        if end < len(text):
+            space = text.rfind(" ", at, end)
+            # A line of nothing but the spaces before a long word would say nothing.
+            if space > at and not text[at:space].isspace():
+                end = space + 1
+        pieces.append(text[at:end])
+        at = end
     return pieces or [""]
 
 
@@ -120,16 +128,21 @@ class PlainView(QAbstractScrollArea):
 
     def height_for_lines(self, lines: int) -> int:
         """Pixels that show so many lines at once."""
-        return round(lines * self._line_height() + 2 * _PADDING)
+        return round(lines * self._line_height() + 2 * _ABOVE)
+
+    def lines_in(self, height: int) -> int:
+        """How many whole lines so many pixels show, at least one."""
+        return max(1, int((height - 2 * _ABOVE + 0.5) / self._line_height()))
 
     def _line_height(self) -> float:
         return QFontMetricsF(self.font()).height() + 5
 
     def _page(self) -> int:
-        return max(1, int((self.viewport().height() - 2 * _PADDING + 5) / self._line_height()))
+        return max(1, int((self.viewport().height() - 2 * _ABOVE + 5) / self._line_height()))
 
     def _lay_out(self) -> None:
-        width = self.viewport().width()
+        # With room kept for the scroll bar, so that its coming and going changes no line.
+        width = self.width() - self.verticalScrollBar().sizeHint().width()
         if width != self._laid_width:
             self._laid_width = width
             self._seen.clear()
@@ -173,6 +186,14 @@ class PlainView(QAbstractScrollArea):
         # At once and not when the loop is idle, so that lines scrolled past quickly are still painted.
         self.viewport().repaint()
 
+    def focusInEvent(self, event: QFocusEvent) -> None:
+        super().focusInEvent(event)
+        self.viewport().update()
+
+    def focusOutEvent(self, event: QFocusEvent) -> None:
+        super().focusOutEvent(event)
+        self.viewport().update()
+
     def keyPressEvent(self, event: QKeyEvent) -> None:
         bar = self.verticalScrollBar()
         match event.key():
@@ -195,7 +216,7 @@ class PlainView(QAbstractScrollArea):
         bottom = min(len(self._lines), top + self._page())
         for index in range(top, bottom):
             line = self._lines[index]
-            y = _PADDING + (index - top) * height
+            y = _ABOVE + (index - top) * height
             base = y + metrics.ascent()
             if line.first and index > top and self._label_width:
                 painter.setPen(QColor(theme.line))
@@ -208,6 +229,9 @@ class PlainView(QAbstractScrollArea):
                 painter.setPen(QColor(theme.muted))
                 end = x + metrics.horizontalAdvance(line.text)
                 painter.drawText(QRectF(end, y, metrics.horizontalAdvance("↵") + 4, height), 0, "↵")
+        if self.hasFocus():
+            painter.setPen(QColor(theme.accent))
+            painter.drawRoundedRect(QRectF(self.viewport().rect()).adjusted(2.5, 0.5, -2.5, -0.5), 4, 4)
         painter.end()
         self._note_seen(top, bottom)
 
@@ -216,8 +240,8 @@ class PlainView(QAbstractScrollArea):
             return
         # Only lines that no edge of the window or of a box around this view cuts off.
         clear = self.viewport().visibleRegion().boundingRect()
-        cut = max(0, ceil((clear.top() - _PADDING) / self._line_height()))
-        whole = int((clear.bottom() + 1 - _PADDING + 5) / self._line_height())
+        cut = max(0, ceil((clear.top() - _ABOVE) / self._line_height()))
+        whole = int((clear.bottom() + 1 - _ABOVE + 5) / self._line_height())
         before = len(self._seen)
         self._seen.update(range(top + cut, min(bottom, top + max(0, whole))))
         if len(self._seen) != before:

@@ -1,8 +1,8 @@
 """The part of the consent dialog that shows one question; it is kept and refilled."""
 
-from PySide6.QtCore import Qt, Signal
+from PySide6.QtCore import QSize, Qt, Signal
 from PySide6.QtGui import QResizeEvent
-from PySide6.QtWidgets import QButtonGroup, QHBoxLayout, QRadioButton, QScrollArea, QSizePolicy, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QButtonGroup, QHBoxLayout, QRadioButton, QScrollArea, QVBoxLayout, QWidget
 
 from ztmcp_desktop.domain.consent import Proposal, Question, Scope
 from ztmcp_desktop.domain.risk import Risk
@@ -10,21 +10,30 @@ from ztmcp_desktop.ui import consent_words as words
 from ztmcp_desktop.ui.argument_rows import Row
 from ztmcp_desktop.ui.parts import RiskBadge, button, card, clear, column, label, row
 from ztmcp_desktop.ui.plain_view import PlainView
+from ztmcp_desktop.ui.room import Want, share
 from ztmcp_desktop.ui.sentence import Sentence, Span
 from ztmcp_desktop.ui.theme import scaled
 
-_NOTES_SHARE = 0.3
-_FEWEST_LINES = 3
+_LEAST_NOTES = 54
 _LEAST_LINES = 2
+_NOTES_SHARE = 0.3
+_SPACING = 8
+_NOTES_GAP = 2
+_NOTES_FRAME = 2
+_SENT, _ALLOWED, _ENDED = "Exactly this will be sent", "Exactly this will be allowed", "This was asked for"
 _TOO_LONG = "This is more than can be shown, so it cannot be allowed here."
 _TEXT_WHOSE = "▸  what the server says of this tool (not verified)"
 _TEXT_WHOSE_OPEN = "▾  what the server says of this tool (not verified)"
 
 
 class QuestionCard(QWidget):
-    """Heading, arguments, notes, the server's words, scopes. `changed` is emitted when more of it was seen."""
+    """Heading, arguments, notes, the server's words, scopes. `changed` is emitted when more of it was seen.
+
+    `read_to_end` is emitted when "Show next" has shown the last of it and goes away with the focus.
+    """
 
     changed = Signal()
+    read_to_end = Signal()
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -34,7 +43,7 @@ class QuestionCard(QWidget):
         self._heading = Sentence()
         self._heading.setFont(scaled(self.font(), 1.25))
         self._caller = Sentence(muted=True)
-        self._arguments_title = label("Exactly this will be sent", bold=True)
+        self._arguments_title = label(_SENT, bold=True)
         self._arguments_title.setWordWrap(False)
         self._hidden = label()
         self._hidden.setWordWrap(False)
@@ -46,7 +55,7 @@ class QuestionCard(QWidget):
         self.arguments.seen_changed.connect(self._seen, Qt.ConnectionType.QueuedConnection)
         self._notes = QVBoxLayout()
         self._notes.setContentsMargins(0, 0, 0, 0)
-        self._notes.setSpacing(3)
+        self._notes.setSpacing(_NOTES_GAP)
         self._notes_area = QScrollArea()
         self._claims_toggle = button(_TEXT_WHOSE, self._toggle_claims, name="consent.claims-toggle", flat=True)
         self._claims = PlainView()
@@ -63,16 +72,14 @@ class QuestionCard(QWidget):
         self._notes_area.setWidgetResizable(True)
         self._notes_area.setAccessibleName("what to know before you decide")
         head = row(self._arguments_title, None, self._hidden, self._next)
-        head.setContentsMargins(10, 6, 6, 0)
-        sent = column(head, self.arguments, spacing=2)
-        sent.setContentsMargins(0, 2, 0, 4)
+        head.setContentsMargins(10, 3, 6, 0)
+        sent = column(head, self.arguments, spacing=0)
+        sent.setContentsMargins(0, 0, 0, 2)
         self._sent = card(sent)
         said = column(self._claims)
-        said.setContentsMargins(0, 4, 0, 4)
+        said.setContentsMargins(0, 2, 0, 2)
         self._said = card(said, "sunken")
         self._said.hide()
-        for box in (self._sent, self._said):
-            box.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Maximum)
         keep = self._next.sizePolicy()
         keep.setRetainSizeWhenHidden(True)
         self._next.setSizePolicy(keep)
@@ -99,22 +106,20 @@ class QuestionCard(QWidget):
         top.setAlignment(self._badge, Qt.AlignmentFlag.AlignTop)
         who = column(top, self._caller, spacing=4)
         whole = column(
-            who, self._sent, self._notes_area, self._claims_toggle, self._said, None, self._scope_row, spacing=8
+            who, self._sent, self._notes_area, self._claims_toggle, self._said, None, self._scope_row, spacing=_SPACING
         )
-        # The boxes take the room before the gap does, as far as their lines need it.
-        whole.setStretchFactor(self._sent, 300)
-        whole.setStretchFactor(self._said, 200)
         self.setLayout(whole)
 
     def show_question(self, question: Question | Proposal) -> None:
         """Refill everything from the frozen question; the narrowest scope is chosen."""
         self._too_long = False
+        self._hidden.show()
         risk = question.risk if isinstance(question, Question) else Risk.UNKNOWN
         self._risky = risk is not Risk.READ
         self._badge.show_risk(risk, None if isinstance(question, Question) else "change")
         self._heading.say(*words.heading(question))
         is_call = isinstance(question, Question)
-        self._arguments_title.setText("Exactly this will be sent" if is_call else "Exactly this will be allowed")
+        self._arguments_title.setText(_SENT if is_call else _ALLOWED)
         self._caller.say(Span(text=words.caller(question.process) if isinstance(question, Question) else ""))
         self._caller.setVisible(is_call)
         self.arguments.show_rows(self._rows_or_refusal(question))
@@ -144,23 +149,76 @@ class QuestionCard(QWidget):
             self._notes.addWidget(sentence)
         self._notes.addStretch(1)
         self._notes_area.setVisible(bool(said))
-        self._fit_notes()
 
-    def _fit(self, view: PlainView) -> None:
-        """No higher than its lines, so that what follows stands right below; never below three lines."""
-        view.setMinimumHeight(view.height_for_lines(min(_LEAST_LINES, max(1, view.line_count))))
-        view.setMaximumHeight(view.height_for_lines(max(_FEWEST_LINES, view.line_count)))
+    # The room.
 
-    def _fit_notes(self) -> None:
-        width = max(200, self.width() - 14)
-        wanted = 2
+    def hasHeightForWidth(self) -> bool:
+        # The parts share whatever height there is, see `_share_out`; so the window may be as low as it likes.
+        return False
+
+    def minimumSizeHint(self) -> QSize:
+        return QSize(200, 120)
+
+    def _share_out(self) -> None:
+        """Heights for the boxes and the notes, in whole lines, out of what the other parts leave."""
+        claims = self._said.isVisibleTo(self)
+        notes = self._notes_area.isVisibleTo(self)
+        wants = [self._lines_want(self.arguments)]
+        ends = self._notes_ends() if notes else []
+        whole = ends[-1] if ends else 0
+        share_px = max(_LEAST_NOTES, round(self.height() * _NOTES_SHARE))
+        wants.append(Want(least=min(_LEAST_NOTES, whole), fair=min(share_px, whole), whole=whole))
+        if claims:
+            wants.append(self._lines_want(self._claims))
+        given = share(self.height() - self._fixed_height(), wants)
+        self._set_lines(self.arguments, given[0])
+        self._notes_area.setFixedHeight(max([end for end in ends if end <= given[1]], default=max(1, given[1])))
+        if claims:
+            self._set_lines(self._claims, given[2])
+
+    def _fixed_height(self) -> int:
+        """All that does not scroll."""
+        heading = max(
+            self._heading.heightForWidth(self.width() - self._badge.sizeHint().width() - 12),
+            self._badge.sizeHint().height(),
+        )
+        height = heading + self._around(self._sent, self.arguments)
+        if self._caller.isVisibleTo(self):
+            height += 4 + self._caller.heightForWidth(self.width())
+        for part in (self._claims_toggle, self._scope_row):
+            if part.isVisibleTo(self) or part is self._scope_row:
+                height += _SPACING + part.sizeHint().height()
+        if self._said.isVisibleTo(self):
+            height += self._around(self._said, self._claims)
+        return height + _SPACING * (2 if self._notes_area.isVisibleTo(self) else 1)
+
+    def _around(self, box: QWidget, view: PlainView) -> int:
+        """What a box needs beside its view."""
+        return (
+            _SPACING
+            + box.sizeHint().height()
+            - max(view.minimumHeight(), min(view.sizeHint().height(), view.maximumHeight()))
+        )
+
+    def _lines_want(self, view: PlainView) -> Want:
+        least = view.height_for_lines(min(_LEAST_LINES, max(1, view.line_count)))
+        return Want(least=least, fair=least, whole=view.height_for_lines(max(1, view.line_count)))
+
+    def _set_lines(self, view: PlainView, height: int) -> None:
+        lines = max(1, min(view.line_count, view.lines_in(height)))
+        view.setFixedHeight(view.height_for_lines(lines))
+
+    def _notes_ends(self) -> list[int]:
+        """Where each note ends, so that none is cut in half."""
+        width = max(200, self.width() - 16)
+        ends: list[int] = []
         for index in range(self._notes.count()):
             item = self._notes.itemAt(index)
             widget = item.widget() if item is not None else None
             if isinstance(widget, Sentence):
-                wanted += widget.heightForWidth(width) + 3
-        most = max(54, round(self.height() * _NOTES_SHARE))
-        self._notes_area.setFixedHeight(min(wanted, most))
+                above = ends[-1] + _NOTES_GAP if ends else 0
+                ends.append(above + widget.heightForWidth(width))
+        return [end + _NOTES_FRAME for end in ends]
 
     def _fill_claims(self, question: Question | Proposal) -> None:
         claims = words.claim_rows(question.claims) if isinstance(question, Question) else ()
@@ -172,19 +230,28 @@ class QuestionCard(QWidget):
     def _toggle_claims(self) -> None:
         opened = not self._said.isVisible()
         self._said.setVisible(opened)
-        self._fit(self._claims)
+        self._share_out()
         self._claims_toggle.setText(_TEXT_WHOSE_OPEN if opened else _TEXT_WHOSE)
 
     def _show_next(self) -> None:
         self.arguments.show_next()
-        self.arguments.setFocus()
+
+    def show_ended(self) -> None:
+        """The question is over and nothing of it is sent: no promise and no choice is left to be read."""
+        self._arguments_title.setText(_ENDED)
+        for part in (self._claims_toggle, self._said, self._scope_row, self._hidden, self._next):
+            part.hide()
+        self._share_out()
 
     def _seen(self) -> None:
         lines = self.arguments.hidden_lines
         text = words.hidden_text(lines, self.arguments.hidden_characters if lines else 0)
-        self._fit(self.arguments)
+        self._share_out()
         self._hidden.setText(_TOO_LONG if self.too_long else text)
-        self._next.setVisible(lines > 0)
+        pressed = self._next.hasFocus()
+        self._next.setVisible(lines > 0 and self.isEnabled())
+        if pressed and lines == 0:
+            self.read_to_end.emit()
         self.changed.emit()
 
     @property
@@ -207,4 +274,4 @@ class QuestionCard(QWidget):
 
     def resizeEvent(self, event: QResizeEvent) -> None:
         super().resizeEvent(event)
-        self._fit_notes()
+        self._share_out()

@@ -179,7 +179,8 @@ QFrame[rule="true"] {{ background: {theme.line}; border: none; }}
 QLabel {{ background: transparent; }}
 QLabel[muted="true"] {{ color: {theme.muted}; }}
 QLabel[bad="true"] {{ color: {theme.red}; }}
-QScrollArea {{ background: transparent; border: none; }}
+QScrollArea {{ background: transparent; border: 1px solid transparent; border-radius: 4px; }}
+QScrollArea:focus {{ border-color: {theme.accent}; }}
 QScrollArea > QWidget > QWidget {{ background: transparent; }}
 QRadioButton {{ spacing: 8px; padding: 2px; }}
 QRadioButton:focus {{ color: {theme.accent}; }}
