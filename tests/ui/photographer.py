@@ -11,7 +11,7 @@ from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QApplication, QLabel, QPushButton, QWidget
 
 from tests.ui.core import EDITED, RULES, CoreThread, MemoryPlane, MemoryTimeline, sample_items
-from tests.ui.samples import WORST, make_proposal, make_question
+from tests.ui.samples import WORST, make_offer, make_proposal, make_question
 from ztmcp_desktop.control.resources import help_texts
 from ztmcp_desktop.domain.consent import Proposal, Question
 from ztmcp_desktop.domain.risk import Risk
@@ -48,6 +48,7 @@ def questions() -> dict[str, Question | Proposal]:
         ),
         "dialog-unicode": make_question(arguments={"text": WORST, "\u202eyek": "true"}),
         "dialog-proposal": make_proposal(),
+        "dialog-offer": make_offer(),
     }
 
 

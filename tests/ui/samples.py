@@ -1,5 +1,6 @@
 """Questions as the pipeline would make them, from the plain to the worst."""
 
+from dataclasses import replace
 from datetime import UTC, datetime
 
 from ztmcp_desktop.domain.client import Process
@@ -50,6 +51,18 @@ def make_question(
         scopes=(Scope.ONCE, Scope.EXACT_SESSION),
         digest=Digest(f"digest-of-{name}"),
         patience_s=60.0,
+    )
+
+
+def make_offer(name: str = "p2", *, claims: tuple[tuple[str, str], ...] | None = None) -> Proposal:
+    said = (("The server's instructions", "Call me often."), ("Tool write_file", DESCRIPTION), ("Tool read_file", ""))
+    return replace(
+        make_proposal(name),
+        title="Approve what files offers",
+        sentence="Its clients may ask for these; a change of any of them is refused until you approve it.",
+        facts=(("Tools", "2"), ("Pinned", "each name and description, and also each title, schema and annotation")),
+        warnings=(),
+        claims=said if claims is None else claims,
     )
 
 

@@ -3,14 +3,14 @@ import sys
 
 import pytest
 from PySide6.QtCore import QObject, QTimer, Signal
-from PySide6.QtWidgets import QCheckBox, QLineEdit, QPushButton
+from PySide6.QtWidgets import QApplication, QCheckBox, QLineEdit, QPushButton
 from pytestqt.qtbot import QtBot
 
 from tests.ui.running import Running
 from ztmcp_desktop.domain.consent import Gone
 from ztmcp_desktop.domain.denial import Denial
 from ztmcp_desktop.ui.application import catch_faults
-from ztmcp_desktop.ui.confirm_button import ConfirmButton
+from ztmcp_desktop.ui.confirm_button import ConfirmButton, SettledButton
 from ztmcp_desktop.ui.main_window import problems_of
 from ztmcp_desktop.ui.plain_view import PlainView
 
@@ -72,6 +72,27 @@ def test_a_server_is_approved_in_two_steps_with_the_digests_that_were_shown(runn
     asked = dict(running.plane.asked)
     assert asked["server.approve-command"] == {"name": "files", "digest": "d1"}
     assert asked["server.approve-offer"] == {"name": "files", "digest": "d2"}
+
+
+@pytest.mark.attack("T7")
+def test_an_offer_longer_than_its_box_is_approved_only_once_all_of_it_was_painted(running: Running) -> None:
+    running.plane.answers["server.show"]["approval"] = "proposed"
+    running.plane.answers["server.approve-command"]["offer"] = {"tools": [{"name": f"tool {n}"} for n in range(200)]}
+    running.main.show_page("Servers")
+    running.press("server.approve")
+    running.press("server.approve-command")
+    running.bot.waitUntil(lambda: running.button("server.approve-offer") is not None, timeout=5000)
+    yes = running.button("server.approve-offer")
+    assert isinstance(yes, SettledButton)
+    running.bot.waitUntil(lambda: not yes._timer.isActive(), timeout=5000)
+    yes.click()
+    assert not yes.isEnabled()
+    view = next(each for each in running.main.servers.findChildren(PlainView) if each.hidden_lines)
+    while not view.all_seen:
+        view.show_next()
+        QApplication.processEvents()
+    running.press("server.approve-offer")
+    running.until("server.approve-offer")
 
 
 def test_a_server_form_refuses_a_wrong_name_and_proposes_nothing(running: Running) -> None:

@@ -8,7 +8,7 @@ from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QApplication, QLabel, QPushButton, QWidget
 from pytestqt.qtbot import QtBot
 
-from tests.ui.samples import make_proposal, make_question
+from tests.ui.samples import make_offer, make_proposal, make_question
 from ztmcp_desktop.domain.consent import Answer, DeskEvent, Hidden, Scope, Shown, Verdict
 from ztmcp_desktop.domain.risk import Risk
 from ztmcp_desktop.ui.consent_dialog import CALL_TITLE, CHANGE_TITLE, ConsentDialog
@@ -347,6 +347,23 @@ def test_a_proposal_is_shown_with_all_its_facts_and_must_be_read(watched: Watche
     assert watched.answers == [
         ("p1", Answer(verdict=Verdict.ALLOW, scope=Scope.ONCE, digest=make_proposal().digest)),
     ]
+
+
+@pytest.mark.attack("T6")
+def test_what_a_server_says_of_its_offer_stands_in_a_box_of_its_own_and_must_be_read(watched: Watched) -> None:
+    lie = "verified by ztmcp\n" * 200
+    watched.dialog.add(make_offer(claims=(("Tool write_file", lie),)))
+    card = watched.dialog.card
+    assert "verified" not in card.arguments.accessibleDescription()
+    assert "verified by ztmcp" in card._claims.accessibleDescription()
+    assert "not verified" in card._claims_toggle.text()
+    watched.until(lambda: card.arguments.all_seen and 0 < card._claims.hidden_lines < card._claims.line_count)
+    watched.calm()
+    assert not watched.dialog.allow.isEnabled()
+    while not card._claims.all_seen:
+        click(card._next)
+        QApplication.processEvents()
+    watched.ready()
 
 
 @pytest.mark.attack("T6")

@@ -92,7 +92,8 @@ def words(question: Question | Proposal) -> str:
     """The question as lines for a terminal; all foreign text made visible."""
     if isinstance(question, Proposal):
         facts = [f"  {label}: {visible(value)}" for label, value in question.facts]
-        return "\n".join([visible(question.sentence), *facts, "  Allow? [y/N] "])
+        claims = [f"  the server says of {visible(label)}: {visible(value)}" for label, value in question.claims]
+        return "\n".join([visible(question.sentence), *facts, *claims, "  Allow? [y/N] "])
     sent = visible(canonical(question.params).decode())
     cut = f" … {len(sent) - MAX_SHOWN} characters more" if len(sent) > MAX_SHOWN else ""
     wish = f"{question.client} asks for {visible(question.subject)} of {question.server}"

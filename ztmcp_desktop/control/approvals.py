@@ -17,6 +17,7 @@ from ztmcp_desktop.gateway.pins import warnings as offer_warnings
 # A package may have to be fetched, then the server answers for at most 20 s.
 APPROVE_S = 300.0
 RESOLVE_S = 20.0
+_PINNED = "each name and description, and also each title, schema and annotation, which are not shown here"
 _NO_ANSWER = frozenset({Code.SERVER_UNAVAILABLE, Code.TOO_SLOW, Code.TOO_LARGE})
 
 
@@ -113,7 +114,8 @@ class Approvals:
         return Widening(
             title=f"Approve what {seen.server.name} offers",
             sentence="Its clients may ask for these; a change of any of them is refused until you approve it.",
-            facts=offer_facts(seen.offer) or (("Offers", "nothing"),),
+            facts=(*_counts(seen.offer), ("Pinned", _PINNED)),
+            claims=offer_facts(seen.offer),
             warnings=offer_warnings(seen.offer),
         )
 
@@ -170,3 +172,8 @@ class Approvals:
         masked = self._parts.redact(body)
         draft = Draft(kind=EntryKind.PIN, server=server.name, method=what, subject=server.name, body=masked)
         await self._parts.ledger.append(draft)
+
+
+def _counts(offer: Offer) -> tuple[tuple[str, str], ...]:
+    """How many of each kind, in our own words."""
+    return tuple((kind.value.capitalize(), str(len(offer.items.get(kind, ())))) for kind in ItemKind)

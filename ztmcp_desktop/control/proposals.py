@@ -59,7 +59,8 @@ class Proposals:
 
     def _proposal(self, widening: Widening) -> Proposal:
         call = CallId(uuid.uuid4().hex)
-        shown = [call, widening.title, widening.sentence, [list(f) for f in widening.facts], list(widening.warnings)]
+        pairs = [[list(pair) for pair in part] for part in (widening.facts, widening.claims)]
+        shown = [call, widening.title, widening.sentence, *pairs, list(widening.warnings)]
         return Proposal(
             id=call,
             asked_at=self._clock.now(),
@@ -67,6 +68,7 @@ class Proposals:
             sentence=widening.sentence,
             facts=widening.facts,
             warnings=widening.warnings,
+            claims=widening.claims,
             digest=self._digester.of("proposal", shown),
             patience_s=self._patience_s,
         )

@@ -17,12 +17,13 @@ Do = Callable[[JsonObject], Awaitable[JsonObject]]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Widening:
-    """How a change that widens what somebody may do is put to the person."""
+    """How a change that widens what somebody may do is put to the person. `claims` are a server's own words."""
 
     title: str
     sentence: str
     facts: tuple[tuple[str, str], ...]
     warnings: tuple[str, ...] = ()
+    claims: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -61,6 +61,7 @@ class Proposal:
     """A change that widens what somebody may do, put to the person in the window.
 
     `facts` are (label, value) pairs in the order to show, each value untrusted plain text, never cut.
+    `claims` are such pairs too, but in the words of a server; the person must have read both.
     """
 
     id: CallId
@@ -71,6 +72,7 @@ class Proposal:
     warnings: tuple[str, ...]
     digest: Digest
     patience_s: float
+    claims: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -123,8 +123,14 @@ def argument_rows(question: Question | Proposal) -> tuple[Row, ...]:
     return rows
 
 
-def claim_rows(claims: JsonObject) -> tuple[Row, ...]:
-    """The server's own words of a tool; description first."""
+def claim_rows(question: Question | Proposal) -> tuple[Row, ...]:
+    """The server's own words; of a tool, its description first."""
+    if isinstance(question, Proposal):
+        return tuple(
+            Row(path=name, value=visible(value)) if value else Row(path=name, value="(nothing)", kind=Kind.LITERAL)
+            for name, value in ((visible(name).replace("\n", "⟦U+000A⟧"), value) for name, value in question.claims)
+        )
+    claims: JsonObject = question.claims
     order = ("title", "description")
     sorted_claims = {key: claims[key] for key in order if key in claims} | claims
     return as_rows(sorted_claims) if sorted_claims else ()

@@ -2,21 +2,18 @@
 
 from collections.abc import Callable
 
-from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QFrame, QWidget
 
 from ztmcp_desktop.domain.json import JsonObject
 from ztmcp_desktop.scan.hidden import visible
-from ztmcp_desktop.ui.confirm_button import SettledButton
 from ztmcp_desktop.ui.facts_box import facts_box, rows_of
 from ztmcp_desktop.ui.parts import button, column, label, primary, row
-from ztmcp_desktop.ui.plain_view import PlainView
+from ztmcp_desktop.ui.reading import read_first, views_in
 
 _MEANING = (
     "Once you use them, these files decide what may be done. If you did not make these edits, do not use them: "
     "put the files back as they were."
 )
-_SCROLL = "Scroll through all of it first; the rest has not been shown yet."
 _NOTHING = "Nothing differs any more: the files are as ztmcp knows them."
 
 
@@ -56,22 +53,6 @@ def review(result: JsonObject, width: int, use: Callable[[JsonObject], object], 
     if not changed:
         whole.addLayout(row(button("Back", back), None))
         return made
-    views = made.findChildren(PlainView)
-    hint = label(_SCROLL, muted=True)
-    yes = SettledButton("Use exactly this", lambda: use({"seen": changed}), ready=lambda: _all_seen(views))
-    yes.setObjectName("outside.use")
-
-    def judge() -> None:
-        hint.setText("" if _all_seen(views) else _SCROLL)
-        yes.judge()
-
-    for view in views:
-        view.seen_changed.connect(judge, Qt.ConnectionType.QueuedConnection)
-    foot = row(hint, button("Not now", back, name="outside.back"), yes)
-    foot.setStretch(0, 1)
-    whole.addLayout(foot)
+    use_it = ("Use exactly this", "outside.use", lambda: use({"seen": changed}))
+    whole.addLayout(read_first(use_it, ("outside.back", back), views_in([made])))
     return made
-
-
-def _all_seen(views: list[PlainView]) -> bool:
-    return all(view.all_seen for view in views)

@@ -22,8 +22,8 @@ _NOTES_GAP = 2
 _NOTES_FRAME = 2
 _SENT, _ALLOWED, _ENDED = "Exactly this will be sent", "Exactly this will be allowed", "This was asked for"
 _TOO_LONG = "This is more than can be shown, so it cannot be allowed here."
-_TEXT_WHOSE = "▸  what the server says of this tool (not verified)"
-_TEXT_WHOSE_OPEN = "▾  what the server says of this tool (not verified)"
+_OF_TOOL = "what the server says of this tool (not verified)"
+_OF_OFFER = "what the server says of what it offers (not verified)"
 
 
 class QuestionCard(QWidget):
@@ -39,6 +39,8 @@ class QuestionCard(QWidget):
         super().__init__(parent)
         self._risky = True
         self._too_long = False
+        self._whose = _OF_TOOL
+        self._must_read_claims = False
         self._badge = RiskBadge()
         self._heading = Sentence()
         self._heading.setFont(scaled(self.font(), 1.25))
@@ -57,10 +59,10 @@ class QuestionCard(QWidget):
         self._notes.setContentsMargins(0, 0, 0, 0)
         self._notes.setSpacing(_NOTES_GAP)
         self._notes_area = QScrollArea()
-        self._claims_toggle = button(_TEXT_WHOSE, self._toggle_claims, name="consent.claims-toggle", flat=True)
+        self._claims_toggle = button("", self._toggle_claims, name="consent.claims-toggle", flat=True)
         self._claims = PlainView()
         self._claims.setObjectName("consent.claims")
-        self._claims.setAccessibleName("what the server says of this tool, not verified")
+        self._claims.seen_changed.connect(self._seen, Qt.ConnectionType.QueuedConnection)
         self._scopes = QButtonGroup(self)
         self._scope_row = QWidget()
         self._build()
@@ -221,20 +223,29 @@ class QuestionCard(QWidget):
         return [end + _NOTES_FRAME for end in ends]
 
     def _fill_claims(self, question: Question | Proposal) -> None:
-        claims = words.claim_rows(question.claims) if isinstance(question, Question) else ()
+        claims = words.claim_rows(question)
         self._claims.show_rows(claims)
-        self._claims_toggle.setText(_TEXT_WHOSE)
+        self._whose = _OF_TOOL if isinstance(question, Question) else _OF_OFFER
         self._claims_toggle.setVisible(bool(claims))
-        self._said.hide()
+        # What is approved is the server's words themselves, so they stand open and have to be read.
+        self._must_read_claims = isinstance(question, Proposal) and bool(claims)
+        self._open_claims(opened=self._must_read_claims)
 
     def _toggle_claims(self) -> None:
-        opened = not self._said.isVisible()
+        self._open_claims(opened=not self._said.isVisibleTo(self))
+
+    def _open_claims(self, *, opened: bool) -> None:
         self._said.setVisible(opened)
+        self._claims_toggle.setText(f"{'▾' if opened else '▸'}  {self._whose}")
+        self._claims.setAccessibleName(self._whose)
         self._share_out()
-        self._claims_toggle.setText(_TEXT_WHOSE_OPEN if opened else _TEXT_WHOSE)
 
     def _show_next(self) -> None:
-        self.arguments.show_next()
+        if self.arguments.hidden_lines or not self._must_read_claims:
+            self.arguments.show_next()
+        else:
+            self._open_claims(opened=True)
+            self._claims.show_next()
 
     def show_ended(self) -> None:
         """The question is over and nothing of it is sent: no promise and no choice is left to be read."""
@@ -244,8 +255,9 @@ class QuestionCard(QWidget):
         self._share_out()
 
     def _seen(self) -> None:
-        lines = self.arguments.hidden_lines
-        text = words.hidden_text(lines, self.arguments.hidden_characters if lines else 0)
+        views = (self.arguments, self._claims) if self._must_read_claims else (self.arguments,)
+        lines = sum(view.hidden_lines for view in views)
+        text = words.hidden_text(lines, sum(view.hidden_characters for view in views) if lines else 0)
         self._share_out()
         self._hidden.setText(_TOO_LONG if self.too_long else text)
         pressed = self._next.hasFocus()
@@ -257,14 +269,15 @@ class QuestionCard(QWidget):
     @property
     def too_long(self) -> bool:
         """Whether it cannot be shown at all; then it cannot be allowed either."""
-        return self._too_long or self.arguments.too_long
+        return self._too_long or self.arguments.too_long or (self._must_read_claims and self._claims.too_long)
 
     @property
     def may_allow(self) -> bool:
         """Whether enough was shown: of a risky call everything, of a reading one the beginning."""
         if self.too_long:
             return False
-        return self.arguments.all_seen if self._risky else True
+        read = self._claims.all_seen or not self._must_read_claims
+        return read and (self.arguments.all_seen or not self._risky)
 
     @property
     def scope(self) -> Scope:

@@ -8,10 +8,11 @@ from ztmcp_desktop.domain.json import Json, JsonObject
 from ztmcp_desktop.scan.hidden import visible
 from ztmcp_desktop.ui.argument_rows import Row
 from ztmcp_desktop.ui.bridge import Bridge
-from ztmcp_desktop.ui.confirm_button import ConfirmButton, SettledButton
+from ztmcp_desktop.ui.confirm_button import ConfirmButton
 from ztmcp_desktop.ui.facts_box import facts_box, rows_of
 from ztmcp_desktop.ui.page import ThingsPage
 from ztmcp_desktop.ui.parts import button, card, column, label, primary, row
+from ztmcp_desktop.ui.reading import read_first, views_in
 from ztmcp_desktop.ui.server_form import ServerForm
 
 STATES = {
@@ -187,13 +188,12 @@ class ServersPage(ThingsPage):
             self.put(self._warning(str(warning)))
         if self._missing:
             self.put(self._warning("Not enforced on this machine: " + "; ".join(self._missing)))
-        self.put(facts_box("Command and limits", facts_of(result.get("terms") or {}), self._width))
+        boxes = [facts_box("Command and limits", facts_of(result.get("terms") or {}), self._width)]
         if result.get("runtime"):
-            self.put(facts_box("How it really runs", runtime_rows(dict(result["runtime"])), self._width))
+            boxes.append(facts_box("How it really runs", runtime_rows(dict(result["runtime"])), self._width))
         digest = result.get("digest", "")
-        yes = SettledButton("Approve the command", lambda: self._approve_command(name, digest))
-        yes.setObjectName("server.approve-command")
-        self.put(row(None, button("Not now", self.leave), yes), None)
+        yes = ("Approve the command", "server.approve-command", lambda: self._approve_command(name, digest))
+        self.put(*boxes, read_first(yes, ("", self.leave), views_in(boxes)), None)
 
     def _approve_command(self, name: str, digest: str) -> None:
         self.edit()
@@ -215,10 +215,11 @@ class ServersPage(ThingsPage):
         self.put(label(_STEP_2, muted=True))
         for warning in result.get("warnings") or []:
             self.put(self._warning(str(warning)))
-        self.put(self._offer_box(result.get("offer") or {}))
+        box = self._offer_box(result.get("offer") or {})
         arguments = {"name": name, "digest": result.get("digest", "")}
-        yes = SettledButton(
-            "Approve what it offers", lambda: self.change("server.approve-offer", arguments, f"{name} is approved.")
-        )
-        yes.setObjectName("server.approve-offer")
-        self.put(row(None, button("Not now", self.leave), yes), None)
+
+        def approve() -> None:
+            self.change("server.approve-offer", arguments, f"{name} is approved.")
+
+        yes = ("Approve what it offers", "server.approve-offer", approve)
+        self.put(box, read_first(yes, ("", self.leave), views_in([box])), None)
