@@ -3,6 +3,7 @@ import sys
 
 import pytest
 from PySide6.QtCore import QObject, QTimer, Signal
+from PySide6.QtGui import QGuiApplication
 from PySide6.QtWidgets import QApplication, QCheckBox, QLineEdit, QPushButton
 from pytestqt.qtbot import QtBot
 
@@ -93,6 +94,19 @@ def test_an_offer_longer_than_its_box_is_approved_only_once_all_of_it_was_painte
         QApplication.processEvents()
     running.press("server.approve-offer")
     running.until("server.approve-offer")
+
+
+def test_an_empty_page_offers_the_button_where_it_says_what_to_do(running: Running) -> None:
+    running.plane.answers["secret.list"] = {"names": []}
+    running.main.show_page("Secrets")
+    running.press("secrets.add-first")
+    assert running.main.findChild(QLineEdit, "secret.name") is not None
+
+
+def test_the_window_is_no_larger_than_the_screen(running: Running) -> None:
+    free = QGuiApplication.primaryScreen().availableGeometry()
+    assert running.main.width() <= free.width()
+    assert running.main.height() <= free.height()
 
 
 def test_a_server_form_refuses_a_wrong_name_and_proposes_nothing(running: Running) -> None:

@@ -4,6 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PySide6.QtGui import QFontMetricsF
+from PySide6.QtWidgets import QWidget
 from pytestqt.qtbot import QtBot
 
 from tests.ui.samples import WORST
@@ -103,8 +104,6 @@ def test_text_below_ten_thousand_newlines_is_counted_as_hidden(qtbot: QtBot) -> 
 
 
 def test_lines_that_a_box_around_the_view_cuts_off_do_not_count_as_seen(qtbot: QtBot) -> None:
-    from PySide6.QtWidgets import QWidget
-
     box = QWidget()
     qtbot.addWidget(box)
     box.resize(500, 100)
@@ -114,6 +113,22 @@ def test_lines_that_a_box_around_the_view_cuts_off_do_not_count_as_seen(qtbot: Q
     box.show()
     qtbot.waitUntil(lambda: view.hidden_lines < view.line_count, timeout=5000)
     assert 30 < view.hidden_lines < 40
+
+
+@pytest.mark.attack("T7")
+def test_lines_cut_off_at_the_right_do_not_count_as_seen(qtbot: QtBot) -> None:
+    box = QWidget()
+    qtbot.addWidget(box)
+    box.resize(300, 200)
+    view = PlainView(box)
+    view.resize(500, 200)
+    view.show_rows((Row(path="", value="harmless" + " " * 30 + "rm -rf /"),))
+    box.show()
+    qtbot.waitUntil(box.isVisible, timeout=5000)
+    view.viewport().repaint()
+    assert not view.all_seen
+    box.resize(520, 200)
+    qtbot.waitUntil(lambda: view.all_seen, timeout=5000)
 
 
 def test_what_was_seen_counts_again_as_hidden_in_another_width(qtbot: QtBot) -> None:

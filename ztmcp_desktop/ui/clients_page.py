@@ -11,6 +11,7 @@ from ztmcp_desktop.ui.confirm_button import ConfirmButton
 from ztmcp_desktop.ui.facts_box import facts_box, rows_of
 from ztmcp_desktop.ui.page import ThingsPage
 from ztmcp_desktop.ui.parts import Chooser, button, card, column, label, primary, row
+from ztmcp_desktop.ui.units import moment_text
 
 _DAY_S = 86_400
 _LIVES = {"90 days": 90 * _DAY_S, "30 days": 30 * _DAY_S, "7 days": 7 * _DAY_S, "1 day": _DAY_S}
@@ -56,7 +57,7 @@ class ClientsPage(ThingsPage):
         revoke.setObjectName("client.revoke")
         self.put(label(visible(name), bold=True, factor=1.2), row(revoke, None))
         facts = [("servers", ", ".join(client.get("servers", [])))]
-        facts += [(key, str(client.get(key, ""))) for key in ("created", "expires")]
+        facts += [(key, moment_text(str(client.get(key, "")))) for key in ("created", "expires")]
         self.put(facts_box("Its token", rows_of(facts), width))
         self.put(label("Remembered for its session", bold=True))
         grants = [grant for grant in self._grants if grant.get("client") == name]
@@ -68,7 +69,7 @@ class ClientsPage(ThingsPage):
 
     def _grant(self, grant: JsonObject) -> QWidget:
         text = f"{grant.get('server')}.{visible(str(grant.get('subject')))} with exactly the same arguments"
-        used = f"since {grant.get('granted_at')}, used {grant.get('used')} times"
+        used = f"since {moment_text(str(grant.get('granted_at')))}, used {grant.get('used')} times"
         texts = column(label(text), label(used, muted=True), spacing=0)
         line = row(spacing=10)
         line.addLayout(texts, 1)

@@ -13,6 +13,7 @@ from ztmcp_desktop.ui.sentence import MAX_SHOWN, Span, cut
 
 MAX_CALLER = 110
 MAX_NOTE = 400
+MAX_CALLER_NOTE = 4000
 _VERBS = {
     "tools/call": "to run",
     "resources/read": "to read",
@@ -30,6 +31,28 @@ _KINDS = {
     "KEY": ("key or token", "keys or tokens"),
     "TOKEN": ("key or token", "keys or tokens"),
     "SECRET": ("key or token", "keys or tokens"),
+    "PRIVATE_KEY": ("private key", "private keys"),
+    "JWT": ("signed web token (JWT)", "signed web tokens (JWT)"),
+    "AZURE_SAS": ("Azure access signature", "Azure access signatures"),
+    "BEARER_TOKEN": ("bearer token", "bearer tokens"),
+    "BASIC_AUTH": ("name with a password", "names with passwords"),
+    "URL_PASSWORD": ("password in an address", "passwords in addresses"),
+}
+_SERVICES = {
+    "": "",
+    "AWS": "AWS",
+    "GITHUB": "GitHub",
+    "GITLAB": "GitLab",
+    "OPENAI": "OpenAI",
+    "NPM": "npm",
+    "PYPI": "PyPI",
+    "HUGGINGFACE": "Hugging Face",
+    "SENDGRID": "SendGrid",
+    "DIGITALOCEAN": "DigitalOcean",
+    "XAI": "xAI",
+    "RUBYGEMS": "RubyGems",
+    "NEWRELIC": "New Relic",
+    "ZTMCP": "ztmcp",
 }
 SCOPES = {
     Scope.ONCE: "This once",
@@ -55,18 +78,32 @@ def caller(process: Process | None) -> str:
     """The caller as the system reports it, which decides nothing."""
     if process is None:
         return "The system does not say which program asked."
-    arguments = " ".join(process.arguments[1:])
-    line = f"{process.executable} {arguments}".strip()
-    return f"asked by {cut(line, MAX_CALLER)} (pid {process.pid}), so the system says"
+    line = _command_line(process)
+    whole = "; in full below" if len(visible(line)) > MAX_CALLER else ""
+    return f"asked by {cut(line, MAX_CALLER)} (pid {process.pid}), so the system says{whole}"
+
+
+def _command_line(process: Process) -> str:
+    return f"{process.executable} {' '.join(process.arguments[1:])}".strip()
 
 
 def kinds_sentence(kinds: Kinds) -> str:
     """Kinds with their counts: `2 e-mail addresses, 1 IBAN`."""
     said = []
     for kind, count in kinds:
-        one, many = _KINDS.get(kind, (kind.lower().replace("_", " "), kind.lower().replace("_", " ")))
+        one, many = _kind_words(kind)
         said.append(f"{count} {one if count == 1 else many}")
     return ", ".join(said)
+
+
+def _kind_words(kind: str) -> tuple[str, str]:
+    """One and many of a kind: `GitHub token`, `GitHub tokens`."""
+    if kind in _KINDS:
+        return _KINDS[kind]
+    service, _, what = kind.rpartition("_")
+    name = _SERVICES.get(service, service.replace("_", " ").capitalize())
+    one = f"{name} {what.lower()}".strip()
+    return one, f"{one}s"
 
 
 def _joined(texts: Iterable[str]) -> str:
@@ -93,6 +130,8 @@ def notes(question: Question | Proposal) -> tuple[tuple[str, str], ...]:
         said.append(("Signs", _joined(question.signs)))
     if question.because:
         said.append(("Asked because", _joined(question.because)))
+    if question.process is not None and len(visible(_command_line(question.process))) > MAX_CALLER:
+        said.append(("Asked by", cut(_command_line(question.process), MAX_CALLER_NOTE)))
     return tuple(said)
 
 

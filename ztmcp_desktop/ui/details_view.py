@@ -1,5 +1,7 @@
 """The pane beside the timeline: one call in full, as it was recorded."""
 
+from dataclasses import replace
+
 from PySide6.QtCore import Qt
 from PySide6.QtGui import QGuiApplication
 from PySide6.QtWidgets import QHBoxLayout, QScrollArea, QVBoxLayout, QWidget
@@ -13,7 +15,9 @@ from ztmcp_desktop.ui.parts import MarkLabel, button, card, clear, column, label
 from ztmcp_desktop.ui.plain_view import PlainView
 from ztmcp_desktop.ui.sentence import Sentence, Span
 from ztmcp_desktop.ui.timeline_words import clock_of, mark_of, reason_of, sentence_of, verdict_of
+from ztmcp_desktop.ui.units import moment_text
 
+LEAST_WIDTH = 216
 _MOST_LINES = 16
 _EMPTY = "Choose an entry to see what was checked, what was sent and what came back."
 
@@ -29,6 +33,7 @@ class DetailsView(QScrollArea):
         self.setObjectName("main.details")
         self.setAccessibleName("details of the chosen entry")
         self.setWidgetResizable(True)
+        self.setMinimumWidth(LEAST_WIDTH)
         self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         self._inner = QVBoxLayout()
         self._inner.setContentsMargins(4, 4, 12, 12)
@@ -113,7 +118,7 @@ class DetailsView(QScrollArea):
         rows: list[Row] = []
         for entry in self._entries:
             if entry.kind.value not in {"opened", "closed"}:
-                rows += as_rows(words.body_of(entry))
+                rows += [replace(row, value=moment_text(row.value)) for row in as_rows(words.body_of(entry))]
                 rows += [Row(path="about", value=visible(entry.subject))] if entry.subject else []
         return tuple(rows)
 

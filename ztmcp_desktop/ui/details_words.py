@@ -27,6 +27,9 @@ _STEPS = {
 _FIELD_WORDS = {"duration_ms": "took (ms)", "size_bytes": "bytes", "asked_ms": "asked for (ms)"}
 
 
+_SAID = frozenset({"because", "signs"})
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Step:
     """One stage and what it established."""
@@ -66,12 +69,20 @@ def _step(proof: JsonObject) -> Step:
     name = proof.get("proof", proof.get("name", ""))
     if "asked_ms" in proof and "by" in proof:
         name = "Consented"
+    if name == "Injected" and not proof.get("names"):
+        return Step(mark=Mark.TICK, title="No secret was needed", text="")
     told = [
-        f"{_FIELD_WORDS.get(key, key.replace('_', ' '))}: {_short(value)}"
+        f"{_FIELD_WORDS.get(key, key.replace('_', ' '))}: {_sentences(value) if key in _SAID else _short(value)}"
         for key, value in proof.items()
         if key not in {"name", "proof"} and value not in ("", [], None, {})
     ]
     return Step(mark=Mark.TICK, title=_STEPS.get(str(name), visible(str(name))), text=" · ".join(told))
+
+
+def _sentences(value: Json) -> str:
+    """Whole sentences one after the other; a full stop is added where one is missing."""
+    texts = [str(part).strip() for part in value] if isinstance(value, list) else [str(value).strip()]
+    return _short(" ".join(text if text.endswith(".") else f"{text}." for text in texts if text))
 
 
 def _short(value: Json) -> str:

@@ -16,6 +16,7 @@ TYPING_MS = 150
 MAX_SEARCH = 200
 _TIMES = {"Last hour": 1, "Last 24 hours": 24, "Last 7 days": 24 * 7, "Last 30 days": 24 * 30}
 _VERDICTS = {Outcome.ALLOWED.value: "allowed", Outcome.DENIED.value: "refused", Outcome.FAILED.value: "failed"}
+CHIP_WIDTH = 48
 
 
 class FilterBar(QWidget):
@@ -93,6 +94,8 @@ class FilterBar(QWidget):
         chip = button(f"{kind}  ▾", lambda: self._press(kind, options), name=f"main.filter.{kind.lower()}")
         chip.setProperty("chip", True)  # noqa: FBT003 - a Qt property
         chip.setAccessibleName(f"filter by {kind}")
+        # A chosen filter with a long name must not make the window wider than the screen.
+        chip.setMinimumWidth(CHIP_WIDTH)
         return chip
 
     def _press(self, kind: str, options: Callable[[], dict[str, str]]) -> None:

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 from PySide6.QtCore import QSize, Qt, QTimer, Signal
-from PySide6.QtGui import QCloseEvent, QKeySequence, QShortcut
+from PySide6.QtGui import QCloseEvent, QGuiApplication, QKeySequence, QShortcut
 from PySide6.QtWidgets import QHBoxLayout, QListWidget, QListWidgetItem, QStackedWidget, QVBoxLayout, QWidget
 
 from ztmcp_desktop.domain.json import JsonObject
@@ -25,6 +25,8 @@ WORK_PAGES = ("Activity", "Servers", "Clients", "Rules", "Secrets")
 OWN_PAGES = ("Settings", "Help")
 PAGES = (*WORK_PAGES, *OWN_PAGES)
 STATUS_MS = 2000
+# The window, and what the window manager draws around it.
+WANTED, LEAST, FRAME = QSize(1120, 720), QSize(640, 420), QSize(16, 48)
 NAVIGATION_WIDTH = 184
 _LOCK = ("Lock everything", "Press again to lock")
 _UNLOCK = ("Unlock", "Press again to unlock")
@@ -69,8 +71,9 @@ class MainWindow(QWidget):
         self._problems: tuple[tuple[str, str], ...] = ()
         self.setObjectName("main")
         self.setWindowTitle("ztmcp")
-        self.resize(QSize(1120, 720))
-        self.setMinimumSize(QSize(640, 420))
+        room = QGuiApplication.primaryScreen().availableGeometry().size() - FRAME
+        self.setMinimumSize(LEAST.boundedTo(room))
+        self.resize(WANTED.boundedTo(room))
         self.activity = ActivityPage(bridge)
         self.servers = ServersPage(bridge)
         self.clients = ClientsPage(bridge)

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 
 from PySide6.QtCore import Qt
+from PySide6.QtGui import QResizeEvent
 from PySide6.QtWidgets import (
     QFrame,
     QLayout,
@@ -20,7 +21,7 @@ from ztmcp_desktop.ui.bridge import Bridge
 from ztmcp_desktop.ui.parts import button, clear, column, label, primary, row
 
 # In a narrow window the pane keeps room to be read, and the list gives way.
-LIST_WIDTH, PANE_WIDTH = 140, 260
+LIST_WIDTH, PANE_WIDTH, NARROW = 140, 260, 700
 _KEY = int(Qt.ItemDataRole.UserRole)
 
 
@@ -65,6 +66,8 @@ class ThingsPage(QWidget):
         self.things = QListWidget()
         self.things.setObjectName("things")
         self.things.setAccessibleName(self.title)
+        self.things.setWordWrap(True)
+        self.things.setResizeMode(QListWidget.ResizeMode.Adjust)
         self.things.currentItemChanged.connect(lambda _now, _before: self._chosen())
         self.pane = QVBoxLayout()
         self.pane.setContentsMargins(4, 4, 12, 12)
@@ -88,9 +91,15 @@ class ThingsPage(QWidget):
         halves.setStretchFactor(1, 1)
         halves.setChildrenCollapsible(False)
         halves.setHandleWidth(14)
+        self._halves = halves
         self.whole = column(head, self.message, halves, spacing=10, margin=18)
         self.whole.setStretchFactor(halves, 1)
         self.setLayout(self.whole)
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        super().resizeEvent(event)
+        if self.width() < NARROW:
+            self._halves.setSizes([LIST_WIDTH, self.width() - LIST_WIDTH])
 
     def load(self) -> None:
         """Read the list again."""
@@ -142,6 +151,7 @@ class ThingsPage(QWidget):
         self.begin()
         self.pane.addWidget(label(f"No {self.title.lower()} yet", bold=True, factor=1.2))
         self.pane.addWidget(label(self.empty, muted=True))
+        self.put(row(button(self.add_text, self.show_form, name=f"{self.title.lower()}.add-first"), None))
         self.pane.addStretch(1)
 
     def edit(self) -> None:

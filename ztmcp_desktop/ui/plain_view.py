@@ -240,6 +240,8 @@ class PlainView(QAbstractScrollArea):
             return
         # Only lines that no edge of the window or of a box around this view cuts off.
         clear = self.viewport().visibleRegion().boundingRect()
+        if clear.width() < self.viewport().width():
+            return
         cut = max(0, ceil((clear.top() - _ABOVE) / self._line_height()))
         whole = int((clear.bottom() + 1 - _ABOVE + 5) / self._line_height())
         before = len(self._seen)

@@ -3,10 +3,10 @@
 from collections.abc import Callable, Iterable
 
 from PySide6.QtCore import Qt
-from PySide6.QtWidgets import QHBoxLayout, QWidget
+from PySide6.QtWidgets import QVBoxLayout, QWidget
 
 from ztmcp_desktop.ui.confirm_button import SettledButton
-from ztmcp_desktop.ui.parts import button, label, row
+from ztmcp_desktop.ui.parts import button, column, label, row
 from ztmcp_desktop.ui.plain_view import PlainView
 
 SCROLL = "Scroll through all of it first; the rest has not been shown yet."
@@ -19,7 +19,7 @@ def views_in(boxes: Iterable[QWidget]) -> tuple[PlainView, ...]:
 
 def read_first(
     yes: tuple[str, str, Callable[[], object]], back: tuple[str, Callable[[], object]], views: tuple[PlainView, ...]
-) -> QHBoxLayout:
+) -> QVBoxLayout:
     """A hint, "Not now" and the yes, each as (text, name, what it does); the yes waits until `views` were painted."""
     text, name, do = yes
     hint = label(SCROLL, muted=True)
@@ -32,9 +32,8 @@ def read_first(
 
     for view in views:
         view.seen_changed.connect(judge, Qt.ConnectionType.QueuedConnection)
-    foot = row(hint, button("Not now", back[1], name=back[0]), made)
-    foot.setStretch(0, 1)
-    return foot
+    # The hint above the buttons, so that a narrow pane is not made wider than what can be seen of it.
+    return column(hint, row(None, button("Not now", back[1], name=back[0]), made))
 
 
 def _all_seen(views: tuple[PlainView, ...]) -> bool:

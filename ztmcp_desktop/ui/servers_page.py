@@ -14,6 +14,7 @@ from ztmcp_desktop.ui.page import ThingsPage
 from ztmcp_desktop.ui.parts import button, card, column, label, primary, row
 from ztmcp_desktop.ui.reading import read_first, views_in
 from ztmcp_desktop.ui.server_form import ServerForm
+from ztmcp_desktop.ui.units import limit_facts
 
 STATES = {
     "proposed": "proposed – nothing of it runs yet",  # noqa: RUF001 - a dash
@@ -40,9 +41,10 @@ def facts_of(server: JsonObject) -> tuple[Row, ...]:
     facts += [("folder", f"{path} ({_access(access)})") for path, access in server.get("folders") or []]
     if not server.get("folders") and not server.get("url"):
         facts.append(("folders", "none: it sees no folder of yours"))
-    for key in ("env", "headers", "secret_env", "secret_headers", "argument_secrets", "limits"):
+    for key in ("env", "headers", "secret_env", "secret_headers", "argument_secrets"):
         if server.get(key):
             facts.append((key.replace("_", " "), server[key]))
+    facts += limit_facts(dict(server.get("limits") or {}))
     for where, name in server.get("secrets") or []:
         facts.append(("secret", f"{name} as {where}" if name != where else str(name)))
     return rows_of(facts)

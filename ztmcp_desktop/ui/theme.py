@@ -152,7 +152,7 @@ QPushButton[primary="true"] {{ background: {theme.accent}; color: {theme.on_acce
 QPushButton[primary="true"]:focus {{ border: 2px solid {theme.text}; }}
 QPushButton[primary="true"]:disabled {{ background: {theme.sunken}; color: {theme.muted};
     border-color: {theme.line}; }}
-QPushButton[chip="true"] {{ border-radius: 13px; padding: 3px 12px; }}
+QPushButton[chip="true"] {{ border-radius: 13px; padding: 3px 8px; }}
 QPushButton[chip="true"]:checked, QPushButton[chip="true"][set="true"] {{ background: {theme.selected};
     border-color: {theme.accent}; color: {theme.text}; }}
 QPushButton::menu-indicator {{ width: 0; }}

@@ -3,6 +3,7 @@
 from datetime import UTC, datetime, timedelta
 
 from ztmcp_desktop.domain.ledger import EntryKind, TimelineItem
+from ztmcp_desktop.ui.event_words import event_sentence
 from ztmcp_desktop.ui.sentence import cut
 from ztmcp_desktop.ui.shapes import Mark
 
@@ -58,8 +59,7 @@ def sentence_of(item: TimelineItem) -> str:
         return f"{cut(item.client, 40)} → {cut(item.server, 40)}.{what}"
     if item.kind is EntryKind.REJECTED:
         return f"refused at the door: {cut(item.subject or item.method or item.server, 120)}"
-    about = " · ".join(part for part in (item.server, item.client, item.subject) if part)
-    return f"{item.kind.value}: {cut(about, 140)}" if about else item.kind.value
+    return event_sentence(item)
 
 
 def duration_text(duration_ms: int | None) -> str:

@@ -1,0 +1,58 @@
+from dataclasses import replace
+
+import pytest
+
+from tests.ui.core import make_item
+from tests.ui.samples import make_question
+from ztmcp_desktop.domain.client import Process
+from ztmcp_desktop.domain.ledger import EntryKind
+from ztmcp_desktop.ui.consent_words import caller, kinds_sentence, notes
+from ztmcp_desktop.ui.details_words import _step
+from ztmcp_desktop.ui.timeline_words import sentence_of
+from ztmcp_desktop.ui.units import limit_facts, moment_text, size_text
+
+
+def test_kinds_are_counted_in_words() -> None:
+    assert kinds_sentence((("GITHUB_TOKEN", 100), ("EMAIL", 1))) == "100 GitHub tokens, 1 e-mail address"
+    assert kinds_sentence((("STRIPE_KEY", 1), ("JWT", 2))) == "1 Stripe key, 2 signed web tokens (JWT)"
+
+
+def test_a_caller_that_is_cut_can_be_read_in_full_below() -> None:
+    process = Process(pid=1, executable="/usr/bin/node", arguments=("node", "x" * 150 + "end"))
+    question = replace(make_question(), process=process)
+    assert "in full below" in caller(process)
+    assert dict(notes(question))["Asked by"].endswith("xend")
+    assert "Asked by" not in dict(notes(make_question()))
+
+
+@pytest.mark.parametrize(
+    ("kind", "method", "subject", "said"),
+    [
+        (EntryKind.GATEWAY, "start", "", "The gateway started"),
+        (EntryKind.PIN, "approve-offer", "files", "What files offers was approved"),
+        (EntryKind.LOCK, "", "unlock", "Everything was unlocked"),
+        (EntryKind.SECRET, "set", "a\u202eb", "The secret a⟦U+202E⟧b was set"),
+        (EntryKind.RULE, "unheard-of", "x", "rule: unheard-of · files · claude-code · x"),
+    ],
+)
+def test_an_event_is_a_sentence(kind: EntryKind, method: str, subject: str, said: str) -> None:
+    item = make_item(1, kind=kind, method=method, subject=subject, outcome="", server="files", client="claude-code")
+    assert sentence_of(item) == said
+
+
+def test_a_step_is_said_in_sentences() -> None:
+    judged = _step({"name": "Judged", "because": ["It reads.", "No rule permits it"]})
+    assert judged.text == "because: It reads. No rule permits it."
+    assert _step({"name": "Injected", "names": []}).title == "No secret was needed"
+    assert _step({"name": "Injected", "names": ["TOKEN"]}).title == "Secrets put in"
+
+
+def test_limits_sizes_and_times_are_said_in_words() -> None:
+    assert limit_facts({"memory_bytes": 2147483648, "call_s": 60.0, "other": "x"}) == [
+        ("memory", "2 GiB"),
+        ("time for a call", "60 s"),
+        ("other", "x"),
+    ]
+    assert size_text(2147483649) == "2 GiB (2,147,483,649 bytes)"
+    assert len(moment_text("2026-11-22T12:00:00.123456+00:00")) == len("2026-11-22 12:00:00")
+    assert moment_text("2026-11-22T12:00:00 or later") == "2026-11-22T12:00:00 or later"
