@@ -21,7 +21,7 @@ from ztmcp_desktop.ui.bridge import Bridge
 from ztmcp_desktop.ui.parts import button, clear, column, label, primary, row
 
 # In a narrow window the pane keeps room to be read, and the list gives way.
-LIST_WIDTH, PANE_WIDTH, NARROW = 140, 260, 700
+LIST_WIDTH, WIDE_LIST, PANE_WIDTH, NARROW = 140, 280, 260, 700
 _KEY = int(Qt.ItemDataRole.UserRole)
 
 
@@ -98,8 +98,11 @@ class ThingsPage(QWidget):
 
     def resizeEvent(self, event: QResizeEvent) -> None:
         super().resizeEvent(event)
-        if self.width() < NARROW:
-            self._halves.setSizes([LIST_WIDTH, self.width() - LIST_WIDTH])
+        before = event.oldSize().width()
+        list_width = LIST_WIDTH if self.width() < NARROW else WIDE_LIST
+        # Only where it changes between narrow and wide, so that it stays as the person has drawn it.
+        if before < 0 or (before < NARROW) != (self.width() < NARROW):
+            self._halves.setSizes([list_width, self.width() - list_width])
 
     def load(self) -> None:
         """Read the list again."""

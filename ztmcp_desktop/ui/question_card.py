@@ -53,7 +53,6 @@ class QuestionCard(QWidget):
         self._next = button("Show next", self._show_next, name="consent.show-next", flat=True)
         self.arguments = PlainView()
         self.arguments.setObjectName("consent.arguments")
-        self.arguments.setAccessibleName("exactly this will be sent")
         self.arguments.seen_changed.connect(self._seen, Qt.ConnectionType.QueuedConnection)
         self._notes = QVBoxLayout()
         self._notes.setContentsMargins(0, 0, 0, 0)
@@ -121,7 +120,7 @@ class QuestionCard(QWidget):
         self._badge.show_risk(risk, None if isinstance(question, Question) else "change")
         self._heading.say(*words.heading(question))
         is_call = isinstance(question, Question)
-        self._arguments_title.setText(_SENT if is_call else _ALLOWED)
+        self._head(_SENT if is_call else _ALLOWED)
         self._caller.say(Span(text=words.caller(question.process) if isinstance(question, Question) else ""))
         self._caller.setVisible(is_call)
         self.arguments.show_rows(self._rows_or_refusal(question))
@@ -247,9 +246,13 @@ class QuestionCard(QWidget):
             self._open_claims(opened=True)
             self._claims.show_next()
 
+    def _head(self, heading: str) -> None:
+        self._arguments_title.setText(heading)
+        self.arguments.setAccessibleName(heading.lower())
+
     def show_ended(self) -> None:
         """The question is over and nothing of it is sent: no promise and no choice is left to be read."""
-        self._arguments_title.setText(_ENDED)
+        self._head(_ENDED)
         for part in (self._claims_toggle, self._said, self._scope_row, self._hidden, self._next):
             part.hide()
         self._share_out()
