@@ -139,6 +139,9 @@ class FakeUpstreams:
     def running(self, client: ClientName, server: ServerName) -> bool:
         return (client, server) in self.up
 
+    def running_for(self, call: Call) -> bool:
+        return self.running(call.principal.client, call.server)
+
 
 class FakeTicket:
     """A question whose events the test plays."""

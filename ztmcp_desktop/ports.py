@@ -265,7 +265,10 @@ class Upstreams(Protocol):
         """Pass a client's notification on if there is a connection; never starts one."""
 
     def running(self, client: ClientName, server: ServerName) -> bool:
-        """Whether a process or connection of this client to this server is up, so that `env` is not needed again."""
+        """Whether a process or connection of this client to this server is up."""
+
+    def running_for(self, call: Call) -> bool:
+        """Whether the very conversation that `call` will go to is up, so that `env` is not needed again."""
 
     async def probe(
         self, server: Server, runtime: Runtime | None, headers: Sealed[Mapping[str, str]] | None = None

@@ -169,3 +169,10 @@ async def test_a_notification_goes_to_the_gate_and_is_acknowledged(front: Front)
     assert (await front.post(message, MCP_Protocol_Version="2026-07-28")).status == 202
     assert (await front.post(message, MCP_Protocol_Version="2031-01-01")).status == 400
     assert front.gate.noticed == ["notifications/x"]
+
+
+@pytest.mark.parametrize("method", ["resources/subscribe", "resources/unsubscribe"])
+async def test_a_method_that_this_era_never_had_is_not_found(front: Front, method: str) -> None:
+    answer = await front.post(modern(rpc(method, {"uri": "test://a"})), **modern_headers(method, None))
+    assert (answer.status, answer.json["error"]["code"]) == (404, -32601)
+    assert front.gate.seen == []

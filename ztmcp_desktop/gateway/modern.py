@@ -7,8 +7,11 @@ from ztmcp_desktop.gateway import sdk
 from ztmcp_desktop.gateway.answers import send_bytes, send_text
 from ztmcp_desktop.gateway.calls import Arrival, Calls, Framing
 from ztmcp_desktop.gateway.intake import one
-from ztmcp_desktop.gateway.wire import INVALID_REQUEST, Rejection, request_id
+from ztmcp_desktop.gateway.wire import INVALID_REQUEST, METHOD_NOT_FOUND, Rejection, request_id
 from ztmcp_desktop.ports import Catalogue
+
+# Methods of the handshake era alone; what 2026-07-28 never had, it answers with 404 (streamable-http).
+_REMOVED = frozenset({"resources/subscribe", "resources/unsubscribe"})
 
 
 class ModernDoor:
@@ -22,7 +25,8 @@ class ModernDoor:
         """Answer one request, or take one notification.
 
         Raises:
-            Rejection: header and body differ, the version is unknown, or it is a response.
+            Rejection: header and body differ, the version is unknown, the method is none of this era (404), or it is a
+                response.
         """
         if "method" not in message:
             raise Rejection(400, INVALID_REQUEST, "a 2026-07-28 client has nothing to respond to")
@@ -31,6 +35,8 @@ class ModernDoor:
             await self._notice(arrival, message)
             return
         envelope = sdk.read_envelope(message, arrival.headers)
+        if message["method"] in _REMOVED:
+            raise Rejection(404, METHOD_NOT_FOUND, "Method not found")
         self._check_parameters(arrival, message)
         framing = Framing(era=Era.MODERN, capabilities=envelope.capabilities, log_level=envelope.log_level)
         await self._calls.serve(arrival, message, number, framing)

@@ -3,7 +3,6 @@
 import asyncio
 import logging
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 
 from ztmcp_desktop.domain.call import Call, Outbound, Reply
 from ztmcp_desktop.domain.client import Principal
@@ -22,12 +21,12 @@ from ztmcp_desktop.gateway.http_link import HttpLink
 from ztmcp_desktop.gateway.link import Link, Route
 from ztmcp_desktop.gateway.negotiation import capabilities_of, preferred
 from ztmcp_desktop.gateway.probe import probe
+from ztmcp_desktop.gateway.slots import Key, Slot, Slots, key_of
 from ztmcp_desktop.gateway.stderr_log import StderrLog
 from ztmcp_desktop.gateway.stdio import StdioLink
 from ztmcp_desktop.gateway.supervisor import Upstream
 from ztmcp_desktop.ports import Catalogue, Clock, Ledger, ReverseGate, Sandbox, ServerBook
 
-MAX_UPSTREAMS = 128
 FIRST_BACKOFF_S = 1.0
 MAX_BACKOFF_S = 30.0
 MAX_FAILURES_COUNTED = 8
@@ -35,18 +34,6 @@ MAX_FAILURES_COUNTED = 8
 _NOT_PASSED_ON = frozenset({"notifications/initialized", "notifications/cancelled", "notifications/roots/list_changed"})
 
 _log = logging.getLogger(__name__)
-Key = tuple[ClientName, ServerName]
-
-
-@dataclass(slots=True, eq=False)
-class _Slot:
-    """One client's place for one server."""
-
-    upstream: Upstream | None = None
-    starting: asyncio.Task[Upstream] | None = None
-    failures: int = 0
-    not_before: float = 0.0
-    told: set[asyncio.Task[None]] = field(default_factory=set)
 
 
 class StdioAndHttpUpstreams:
@@ -74,7 +61,7 @@ class StdioAndHttpUpstreams:
         self._ledger = ledger
         self._clock = clock
         self._http = http
-        self._slots: dict[Key, _Slot] = {}
+        self._slots = Slots()
         self._logs: dict[ServerName, StderrLog] = {}
 
     async def send(self, call: Call) -> Reply:
@@ -86,23 +73,23 @@ class StdioAndHttpUpstreams:
             headers=_headers(server, outbound.headers),
             input_schema=call.proof(Identified).pin.item.get("inputSchema"),
         )
-        slot = self._slot((call.principal.client, server.name))
-        upstream = await self._running(slot, call, server, outbound, route)
-        await upstream.confirm(call, route)
-        reply = await upstream.forward(call, outbound.params, route)
+        slot, displaced = self._slots.use(self._key(call))
+        slot.users += 1
+        try:
+            if displaced is not None:
+                await _end(displaced)
+            upstream = await self._running(slot, call, server, outbound, route)
+            await upstream.confirm(call, route)
+            reply = await upstream.forward(call, outbound.params, route)
+        finally:
+            slot.users -= 1
         slot.failures = 0
         return reply
 
-    def _slot(self, key: Key) -> _Slot:
-        if key not in self._slots:
-            if len(self._slots) >= MAX_UPSTREAMS:
-                self._slots = {k: s for k, s in self._slots.items() if s.starting or (s.upstream and s.upstream.up)}
-            if len(self._slots) >= MAX_UPSTREAMS:
-                raise Denial(Code.SERVER_UNAVAILABLE, f"{MAX_UPSTREAMS} servers are running already", Retry.LATER)
-            self._slots[key] = _Slot()
-        return self._slots[key]
+    def _key(self, call: Call) -> Key:
+        return key_of(call, preferred(call.era, self._catalogue.offer(call.server)))
 
-    async def _running(self, slot: _Slot, call: Call, server: Server, outbound: Outbound, route: Route) -> Upstream:
+    async def _running(self, slot: Slot, call: Call, server: Server, outbound: Outbound, route: Route) -> Upstream:
         if slot.starting is None:
             if slot.upstream is not None:
                 if slot.upstream.up and slot.upstream.server == server:
@@ -115,7 +102,7 @@ class StdioAndHttpUpstreams:
         # Whoever gives up waiting does not take the start away from the others.
         return await _joined(slot.starting)
 
-    def _refuse_too_early(self, slot: _Slot) -> None:
+    def _refuse_too_early(self, slot: Slot) -> None:
         if (wait_s := slot.not_before - self._clock.monotonic()) > 0:
             raise Denial(
                 Code.SERVER_UNAVAILABLE,
@@ -123,20 +110,20 @@ class StdioAndHttpUpstreams:
                 Retry.LATER,
             )
 
-    async def _retire(self, slot: _Slot) -> None:
+    async def _retire(self, slot: Slot) -> None:
         upstream, slot.upstream = slot.upstream, None
         if upstream is not None:
             if not upstream.up:
                 self._count_failure(slot)
             await upstream.close(_stopped())
 
-    def _count_failure(self, slot: _Slot) -> None:
+    def _count_failure(self, slot: Slot) -> None:
         slot.failures = min(slot.failures + 1, MAX_FAILURES_COUNTED)
         if slot.failures > 1:
             backoff_s = min(FIRST_BACKOFF_S * 2 ** (slot.failures - 2), MAX_BACKOFF_S)
             slot.not_before = self._clock.monotonic() + backoff_s
 
-    async def _start(self, slot: _Slot, call: Call, server: Server, outbound: Outbound, route: Route) -> Upstream:
+    async def _start(self, slot: Slot, call: Call, server: Server, outbound: Outbound, route: Route) -> Upstream:
         upstream = Upstream(
             principal=call.principal,
             server=server,
@@ -188,17 +175,22 @@ class StdioAndHttpUpstreams:
         return StdioLink(child, server.limits.result_bytes, log)
 
     async def notify(self, principal: Principal, server: ServerName, method: str, params: JsonObject | None) -> None:
-        slot = self._slots.get((principal.client, server))
-        if method in _NOT_PASSED_ON or slot is None or slot.upstream is None or not slot.upstream.up:
+        if method in _NOT_PASSED_ON:
             return
-        try:
-            await slot.upstream.tell(method, params)
-        except Denial:
-            _log.debug("a server was gone before it was notified")
+        for upstream in [slot.upstream for slot in self._slots.matching(principal.client, server)]:
+            if upstream is None or not upstream.up:
+                continue
+            try:
+                await upstream.tell(method, params)
+            except Denial:
+                _log.debug("a server was gone before it was notified")
 
     def running(self, client: ClientName, server: ServerName) -> bool:
-        slot = self._slots.get((client, server))
-        return slot is not None and slot.upstream is not None and slot.upstream.up
+        return any(slot.up for slot in self._slots.matching(client, server))
+
+    def running_for(self, call: Call) -> bool:
+        slot = self._slots.get(self._key(call))
+        return slot is not None and slot.up
 
     async def probe(
         self, server: Server, runtime: Runtime | None, headers: Sealed[Mapping[str, str]] | None = None
@@ -217,10 +209,7 @@ class StdioAndHttpUpstreams:
         return await probe(link, route, server.limits.start_s)
 
     async def stop(self, server: ServerName | None = None, client: ClientName | None = None) -> None:
-        matching = [
-            key for key in self._slots if (client is None or key[0] == client) and (server is None or key[1] == server)
-        ]
-        slots = [self._slots.pop(key) for key in matching]
+        slots = self._slots.take(client, server)
         for slot in slots:
             if slot.starting is not None:
                 slot.starting.cancel()
@@ -251,7 +240,7 @@ async def _joined(starting: asyncio.Task[Upstream]) -> Upstream:
         raise
 
 
-async def _end(slot: _Slot) -> None:
+async def _end(slot: Slot) -> None:
     if slot.starting is not None:
         await asyncio.wait({slot.starting})
     if slot.upstream is not None:

@@ -172,7 +172,7 @@ class Consent:
         match server.endpoint:
             case LocalCommand(secret_env=secret_env):
                 names = tuple(name for _, name in secret_env)
-                running = self._parts.upstreams.running(call.principal.client, call.server)
+                running = self._parts.upstreams.running_for(call)
                 return ((), names) if running else (names, ())
             case remote:
                 return ((), tuple(name for _, name in remote.secret_headers))

@@ -53,7 +53,7 @@ class Inject:
         """The secrets that this call puts in: those of the environment only where it starts the process."""
         match server.endpoint:
             case LocalCommand(secret_env=secret_env):
-                running = self._upstreams.running(call.principal.client, call.server)
+                running = self._upstreams.running_for(call)
                 given = () if running else tuple(name for _, name in secret_env)
             case remote:
                 given = tuple(name for _, name in remote.secret_headers)

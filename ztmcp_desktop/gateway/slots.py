@@ -1,0 +1,107 @@
+"""Where a client's conversations with servers are kept: one for each era and set of capabilities, few in all."""
+
+import asyncio
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from ztmcp_desktop.domain.call import Call
+from ztmcp_desktop.domain.denial import Code, Denial, Retry
+from ztmcp_desktop.domain.names import ClientName, ServerName
+from ztmcp_desktop.domain.offer import Era
+from ztmcp_desktop.gateway.negotiation import capabilities_of
+from ztmcp_desktop.gateway.supervisor import Upstream
+
+MAX_UPSTREAMS = 128
+MAX_FACES = 4
+"""A client may have this many conversations with one server at once, each in another era or with other capabilities."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Key:
+    """Calls with equal keys share a conversation. `able` is what the handshake says the client can do, as JSON."""
+
+    client: ClientName
+    server: ServerName
+    era: Era
+    able: str
+
+
+def key_of(call: Call, era: Era) -> Key:
+    """Where `call` belongs if its server is spoken to in `era`; in the modern one each request says what is able."""
+    able = "" if era is Era.MODERN else json.dumps(capabilities_of(call, era), sort_keys=True)
+    return Key(client=call.principal.client, server=call.server, era=era, able=able)
+
+
+@dataclass(slots=True, eq=False)
+class Slot:
+    """The place of one conversation."""
+
+    upstream: Upstream | None = None
+    starting: asyncio.Task[Upstream] | None = None
+    failures: int = 0
+    not_before: float = 0.0
+    users: int = 0
+
+    @property
+    def up(self) -> bool:
+        """Whether calls may be sent."""
+        return self.upstream is not None and self.upstream.up
+
+    @property
+    def idle(self) -> bool:
+        """Whether nothing would be lost with it."""
+        return self.users == 0 and self.starting is None
+
+
+@dataclass(slots=True, eq=False)
+class Slots:
+    """All slots, the one used longest ago first."""
+
+    _slots: dict[Key, Slot] = field(default_factory=dict)
+
+    def matching(self, client: ClientName | None, server: ServerName | None) -> Iterator[Slot]:
+        """The slots of a client and a server; None matches all."""
+        for key in self._keys(client, server):
+            yield self._slots[key]
+
+    def get(self, key: Key) -> Slot | None:
+        """The slot of exactly this key, if there is one."""
+        return self._slots.get(key)
+
+    def take(self, client: ClientName | None, server: ServerName | None) -> list[Slot]:
+        """As `matching`, and forget them."""
+        return [self._slots.pop(key) for key in self._keys(client, server)]
+
+    def use(self, key: Key) -> tuple[Slot, Slot | None]:
+        """The slot of this key, made if there is none, and the one that had to make room for it.
+
+        Raises:
+            Denial: every conversation that could make room is in use (`server-unavailable`).
+        """
+        if (slot := self._slots.pop(key, None)) is not None:
+            self._slots[key] = slot
+            return slot, None
+        displaced = self._displaced(key)
+        if len(self._slots) >= MAX_UPSTREAMS:
+            self._slots = {k: s for k, s in self._slots.items() if s.starting or s.up}
+        if len(self._slots) >= MAX_UPSTREAMS:
+            raise Denial(Code.SERVER_UNAVAILABLE, f"{MAX_UPSTREAMS} servers are running already", Retry.LATER)
+        slot = self._slots[key] = Slot()
+        return slot, displaced
+
+    def _displaced(self, key: Key) -> Slot | None:
+        faces = self._keys(key.client, key.server)
+        if len(faces) < MAX_FACES:
+            return None
+        idle = next((face for face in faces if self._slots[face].idle), None)
+        if idle is None:
+            raise Denial(
+                Code.SERVER_UNAVAILABLE,
+                f"{MAX_FACES} conversations of this client with this server are in use already",
+                Retry.LATER,
+            )
+        return self._slots.pop(idle)
+
+    def _keys(self, client: ClientName | None, server: ServerName | None) -> list[Key]:
+        return [key for key in self._slots if client in {None, key.client} and server in {None, key.server}]
