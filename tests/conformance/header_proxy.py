@@ -39,7 +39,9 @@ class HeaderProxy:
         own = re.compile(rb"(?i)(host|origin):(.*):%d$" % self._port)
         lines = [own.sub(rb"\1:\2:%d" % self._gateway_port, line) for line in lines]
         lines = [line for line in lines if not line.lower().startswith(b"connection:")]
-        return b"\r\n".join([*lines, b"Connection: close", b"Authorization: Bearer " + self._token.encode()]) + b"\r\n\r\n"
+        return (
+            b"\r\n".join([*lines, b"Connection: close", b"Authorization: Bearer " + self._token.encode()]) + b"\r\n\r\n"
+        )
 
 
 async def _pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import socket
 import subprocess
 from collections import Counter
 from pathlib import Path
@@ -35,6 +36,12 @@ def run(url: str, version: str, out: Path) -> dict[Check, list[str]]:
             if check["status"] not in _PASSED:
                 failures.append(f"{check['status']}: {check.get('errorMessage') or check.get('details')}")
     return found
+
+
+def listens(port: int) -> bool:
+    """Whether a server can be connected to."""
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
 def missing(direct: dict[Check, list[str]], through: dict[Check, list[str]]) -> dict[Check, str]:

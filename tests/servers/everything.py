@@ -111,9 +111,7 @@ def test_error_handling() -> str:
 
 
 @server.tool()
-def test_x_mcp_header(
-    region: Annotated[str, Field(json_schema_extra={"x-mcp-header": "Region"})] = "none",
-) -> str:
+def test_x_mcp_header(region: Annotated[str, Field(json_schema_extra={"x-mcp-header": "Region"})]) -> str:
     return f"region={region}"
 
 

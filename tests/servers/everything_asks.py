@@ -77,6 +77,7 @@ def offer_questions(server: MCPServer) -> None:
     """Add the tools and the prompt."""
     _offer_requests(server)
     _offer_single_rounds(server)
+    _offer_choices(server)
     _offer_states(server)
 
 
@@ -128,6 +129,8 @@ def _offer_single_rounds(server: MCPServer) -> None:
             return f"{given['client_roots']}"
         return InputRequiredResult(input_requests={"client_roots": ListRootsRequest()})
 
+
+def _offer_choices(server: MCPServer) -> None:
     @server.tool()
     async def test_input_required_result_capabilities(ctx: Context) -> InputRequiredResult:
         able = ctx.client_capabilities
