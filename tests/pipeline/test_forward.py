@@ -10,7 +10,7 @@ from ztmcp_desktop.domain.call import Call, Direction, Outbound, Reply
 from ztmcp_desktop.domain.denial import Code, Denial
 from ztmcp_desktop.domain.json import JsonObject
 from ztmcp_desktop.domain.names import Digest
-from ztmcp_desktop.domain.proof import Asking, Consented, ConsentedBy, Forwarded, Injected, Judged
+from ztmcp_desktop.domain.proof import Asking, Consented, ConsentedBy, Forwarded, Injected, Judged, Vetted
 from ztmcp_desktop.domain.sealed import Sealed
 from ztmcp_desktop.pipeline.forward import AnswerFromCatalogue, Forward, ForwardToClient
 
@@ -111,20 +111,24 @@ class Client:
 
 
 def asked(client: Client) -> Call:
-    call = make_call(method="elicitation/create", params={"message": "Your name?"}, proofs=(JUDGED, CONSENTED))
+    call = make_call(
+        method="elicitation/create", params={"message": "Your name?"}, proofs=(Vetted(), JUDGED, CONSENTED)
+    )
     return replace(call, direction=Direction.TO_CLIENT, channel=client)
 
 
 @pytest.mark.attack("T10", "T8")
-@pytest.mark.parametrize("lacking", ["judged", "consented", "direction"])
+@pytest.mark.parametrize("lacking", ["vetted", "judged", "consented", "direction"])
 async def test_a_client_is_asked_only_what_was_judged_and_consented_to(lacking: str) -> None:
     client = Client()
     call = asked(client)
     match lacking:
+        case "vetted":
+            call = replace(call, proofs=(JUDGED, CONSENTED))
         case "judged":
-            call = replace(call, proofs=(CONSENTED,))
+            call = replace(call, proofs=(Vetted(), CONSENTED))
         case "consented":
-            call = replace(call, proofs=(JUDGED,))
+            call = replace(call, proofs=(Vetted(), JUDGED))
         case _:
             call = replace(call, direction=Direction.TO_SERVER)
     with pytest.raises(Denial) as refused:

@@ -65,13 +65,26 @@ def test_lists_are_permitted_and_never_asked(rules: Rules) -> None:
     assert (decision.permitted, decision.unasked) == (True, True)
 
 
-@pytest.mark.parametrize("action", [Action.ASK_PERSON, Action.SAMPLE])
-def test_what_a_server_asks_of_a_client_is_not_permitted_by_default(rules: Rules, action: Action) -> None:
-    decision = rules.decide(replace(ASK, action=action, kind=None))
+@pytest.mark.attack("T10")
+def test_the_clients_model_is_not_for_a_server_to_ask_by_default(rules: Rules) -> None:
+    decision = rules.decide(replace(ASK, action=Action.SAMPLE, kind=None))
     assert (decision.permitted, decision.unasked, decision.forbidden) == (False, False, False)
 
 
-def test_what_a_server_asks_of_a_client_is_asked_even_when_permitted(rules: Rules) -> None:
+@pytest.mark.attack("T8")
+def test_a_servers_question_to_the_person_is_put_to_the_person_unless_a_rule_lets_it_pass_or_forbids_it(
+    rules: Rules,
+) -> None:
+    asks = replace(ASK, action=Action.ASK_PERSON, kind=None)
+    assert (rules.decide(asks).permitted, rules.decide(asks).unasked) == (True, False)
+    rules.add("questions", 'permit (principal, action == Action::"ask_person", resource);')
+    assert (rules.decide(asks).permitted, rules.decide(asks).unasked) == (True, True)
+    rules.add("no-questions", 'forbid (principal, action == Action::"ask_person", resource);')
+    decision = rules.decide(asks)
+    assert (decision.permitted, decision.unasked, decision.forbidden) == (False, False, True)
+
+
+def test_sampling_is_asked_even_when_permitted(rules: Rules) -> None:
     rules.add("sampling", 'permit (principal, action == Action::"sample", resource);')
     decision = rules.decide(replace(ASK, action=Action.SAMPLE, kind=None))
     assert (decision.permitted, decision.unasked) == (True, False)

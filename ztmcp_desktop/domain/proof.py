@@ -41,6 +41,11 @@ class Restored(Proof):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Vetted(Proof):
+    """What a server asks of the client asks for no secret and leads to no misleading address."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Classified(Proof):
     """How dangerous the call is, what it does, and by which signs (each a short sentence for the person)."""
 

@@ -33,6 +33,7 @@ from ztmcp_desktop.pipeline.restore import Restore
 from ztmcp_desktop.pipeline.schema import Schemas
 from ztmcp_desktop.pipeline.screen import Screen
 from ztmcp_desktop.pipeline.surrogates import Surrogates
+from ztmcp_desktop.pipeline.vet import Vet
 from ztmcp_desktop.ports import (
     Catalogue,
     ClientBook,
@@ -147,6 +148,7 @@ def build_pipeline(parts: PipelineParts) -> Pipeline:
         to_client=(
             authenticate,
             identify,
+            Vet(),
             classify,
             confine,
             judge,

@@ -5,7 +5,7 @@ from dataclasses import replace
 from ztmcp_desktop.domain.call import Call, Direction, Reply
 from ztmcp_desktop.domain.denial import Code, Denial
 from ztmcp_desktop.domain.json import canonical
-from ztmcp_desktop.domain.proof import Consented, Forwarded, Identified, Injected, Judged
+from ztmcp_desktop.domain.proof import Consented, Forwarded, Identified, Injected, Judged, Vetted
 from ztmcp_desktop.ports import Clock, Lists, Upstreams
 
 DENIED = -31001
@@ -47,8 +47,8 @@ class ForwardToClient:
     """Ends the way back: a server's request, judged, is put to the client of the call that it belongs to."""
 
     async def __call__(self, call: Call) -> Call:
-        call.proof(Judged)
-        call.proof(Consented)
+        for needed in (Vetted, Judged, Consented):
+            call.proof(needed)
         if call.direction is not Direction.TO_CLIENT:
             raise Denial(Code.GATEWAY_FAULT, "a client's request cannot go to a client")
         return replace(call, reply=Reply(body=await call.channel.request(call.method, call.params)))

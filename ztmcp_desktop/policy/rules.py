@@ -233,12 +233,15 @@ def _explained(engine: Engine, request: PolicyRequest) -> Explanation:
     actions = (request.action.value,) if second is None else (request.action.value, second)
     rulings = engine.ask(request, actions)
     first, other = rulings[0], rulings[1] if second is not None else None
-    # Where there is no second question only lists pass unasked: a server that asks for something never does.
-    unasked = first.allowed and (other.allowed if other is not None else request.action is Action.LIST)
+    # Where there is no second question, a permit is enough for lists and for what a server asks the person; a server
+    # that asks for the client's model is asked about all the same (decision 022).
+    permit_is_enough = request.action in {Action.LIST, Action.ASK_PERSON}
+    unasked = first.allowed and (other.allowed if other is not None else permit_is_enough)
+    forbidden = not first.allowed and bool(first.rules or first.errors)
     decision = Decision(
-        permitted=first.allowed,
+        permitted=first.allowed or (request.action is Action.ASK_PERSON and not forbidden),
         unasked=unasked,
-        forbidden=not first.allowed and bool(first.rules or first.errors),
+        forbidden=forbidden,
         rules=other.rules if unasked and other is not None else first.rules,
         asked_by=other.rules if other is not None and first.allowed and not other.allowed else (),
     )

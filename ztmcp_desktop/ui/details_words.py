@@ -16,6 +16,7 @@ _STEPS = {
     "Restored": "Stand-ins turned back, schema fits",
     "Classified": "Risk judged",
     "Confined": "Inside the limits",
+    "Vetted": "The question asks for no secret",
     "Judged": "Permitted by the rules",
     "MaskedArguments": "Arguments looked through",
     "Consented": "Consent",
