@@ -1,6 +1,7 @@
 import asyncio
 import json
 
+import psutil
 import pytest
 
 from tests.gateway.front import (
@@ -237,8 +238,9 @@ async def test_two_clients_with_the_same_ids_never_get_each_others_answers(front
         assert told["params"] == {"data": client}
         assert (result["id"], result["result"]["mark"]) == (number, f"{client} {number}")
 
-    for begin in range(0, 100, 10):
+    for begin in range(0, 500, 10):
         await asyncio.gather(*(one(client, n) for n in range(begin, begin + 10) for client in sessions))
+    assert len([call for call in front.gate.seen if call.method == "tools/call"]) == 1000
 
 
 async def test_what_the_server_says_comes_before_its_answer_in_order(front: Front) -> None:
@@ -343,6 +345,22 @@ async def test_sessions_are_bounded_and_the_oldest_idle_one_makes_room() -> None
 
         assert statuses == [404] * 18 + [200] * 2
         assert (await front.post(rpc("ping"), client="other", Mcp_Session_Id=others)).status == 200
+
+
+@pytest.mark.attack("N7")
+async def test_ten_thousand_abandoned_sessions_stay_within_a_bound() -> None:
+    async with front_door(max_sessions=64) as front:
+        memory = psutil.Process().memory_info
+        for _ in range(100):
+            await asyncio.gather(*(front.initialize() for _ in range(10)))
+        # The calls that the played gate remembers are the test's own weight.
+        front.gate.seen.clear()
+        before = memory().rss
+        for _ in range(900):
+            await asyncio.gather(*(front.initialize() for _ in range(10)))
+            front.gate.seen.clear()
+        assert len(front.endpoint._sessions) <= 64
+        assert memory().rss - before < 32 * 1024**2
 
 
 @pytest.mark.attack("N7")
