@@ -1,0 +1,117 @@
+"""Clients that others wrote, in both eras: progress, cancellation, a server's question, and an answer of 5 MB."""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.journeys.stage import INSPECTOR, NODE_FOLDER, REPO, Stage, node, stage_in, until
+
+pytestmark = [pytest.mark.screen, pytest.mark.timeout(240)]
+FAST = Path(os.environ.get("ZTMCP_TEST_FASTMCP", REPO / ".cache" / "fastmcp")) / "bin" / "python"
+SERVER = REPO / "tests" / "servers" / "features.py"
+SIZE = 5 * 1024 * 1024
+ALLOW = """permit (principal, action in [Action::"call_without_asking", Action::"ask_person"], resource);\n"""
+NODE_CLIENT = str(REPO / "tests" / "node" / "features.mjs")
+CLIENTS = {
+    "typescript-1": [node(), NODE_CLIENT, "v1"],
+    "typescript-2-legacy": [node(), NODE_CLIENT, "v2-legacy"],
+    "typescript-2-auto": [node(), NODE_CLIENT, "v2-auto"],
+    "fastmcp": [str(FAST), str(REPO / "tests" / "journeys" / "clients" / "fast.py")],
+}
+
+
+@dataclass
+class Served:
+    stage: Stage
+    token: str
+
+
+@pytest.fixture(scope="module")
+def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    with stage_in(tmp_path_factory.mktemp("clients")) as stage:
+        command = (sys.executable, str(SERVER), str(stage.project))
+        stage.add_server("features", *command, folders=(f"{stage.project}:rw",))
+        rule = stage.root / "allow.cedar"
+        rule.write_text(ALLOW)
+        stage.cli("rule", "add", str(rule))
+        token = stage.add_client()
+        stage.start(headless=True)
+        yield Served(stage, token)
+        stage.stop()
+        stage.verify()
+
+
+@pytest.mark.parametrize("name", list(CLIENTS))
+def test_it_sees_progress_cancels_answers_a_question_and_takes_a_large_answer(served: Served, name: str) -> None:
+    marks = [served.stage.project / mark for mark in ("waiting", "cancelled")]
+    for mark in marks:
+        mark.unlink(missing_ok=True)
+    client = subprocess.Popen(
+        [*CLIENTS[name], served.stage.endpoint("features")],
+        env={**os.environ, "ZTMCP_TEST_NODE": str(NODE_FOLDER)},
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert client.stdin is not None
+    assert client.stdout is not None
+    client.stdin.write(served.token + "\n")
+    client.stdin.flush()
+    assert client.stdout.readline() == "waiting\n", client.communicate()[1]
+    until(marks[0].exists, 20, "the call did not reach the server")
+    assert not marks[1].exists()
+    client.stdin.write("stop\n")
+    client.stdin.flush()
+    until(marks[1].exists, 20, "the server was not told that the client gave up")
+    out, err = client.communicate(timeout=60)
+    assert client.returncode == 0, err
+    seen = json.loads(out)
+    assert seen == {
+        "tools": ["ask", "big", "steps", "wait"],
+        "steps": [1, 2, 3, 4, 5],
+        "counted": "5 steps",
+        "asked": "accept green",
+        "big": SIZE,
+        "after": "1 steps",
+    }
+
+
+@pytest.mark.parametrize("era", ["legacy", "modern", "auto"])
+def test_the_inspector_lists_and_takes_a_large_answer(served: Served, era: str, tmp_path: Path) -> None:
+    tools = inspect(served, era, tmp_path, "--method", "tools/list")
+    assert sorted(tool["name"] for tool in tools["tools"]) == ["ask", "big", "steps", "wait"]
+    call = ("--method", "tools/call", "--tool-name", "big", "--tool-args-json", json.dumps({"size": SIZE}))
+    assert len(inspect(served, era, tmp_path, *call)["content"][0]["text"]) == SIZE
+
+
+def inspect(served: Served, era: str, home: Path, *arguments: str) -> dict[str, Any]:
+    command = [
+        node(),
+        str(INSPECTOR),
+        "--cli",
+        "--server-url",
+        served.stage.endpoint("features"),
+        "--transport",
+        "http",
+    ]
+    command += ["--header", f"Authorization: Bearer {served.token}", "--stored-auth-only", "--format", "json", "-q"]
+    done = subprocess.run(
+        [*command, "--protocol-era", era, *arguments],
+        env={**os.environ, "HOME": str(home), "MCP_CATALOG_PATH": str(home / "mcp.json")},
+        capture_output=True,
+        text=True,
+        timeout=90,
+        check=False,
+        cwd=home,
+    )
+    assert done.returncode == 0, done.stderr
+    found: dict[str, Any] = json.loads(done.stdout)
+    return found.get("result", found)
