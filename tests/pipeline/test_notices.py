@@ -32,7 +32,7 @@ async def refuses(call: Call) -> Call:
     raise Denial(Code.REFUSED_BY_RULE, "a rule forbids it")
 
 
-def notice(params: JsonObject | None = None, method: str = "vendor/hint") -> Call:
+def notice(params: JsonObject | None = None, method: str = "notifications/vendor") -> Call:
     return make_call(method=method, params=params or {})
 
 
@@ -86,6 +86,14 @@ async def test_without_a_row_nothing_is_passed_on(world: World) -> None:
     assert await dropped(notices(world), Told(), notice()) is Code.GATEWAY_FAULT
 
 
+@pytest.mark.attack("N4")
+@pytest.mark.parametrize("method", ["tools/call", "resources/read", "vendor/delete", "Notifications/x", "notifications"])
+async def test_a_request_without_an_id_does_not_pass_as_a_notification(world: World, method: str) -> None:
+    call = notice({"name": "write_file", "arguments": {"path": "/tmp/a"}}, method)
+    assert await dropped(notices(world), Told(), call) is Code.NOT_PERMITTED
+    assert causes(world.ledger) == ["notice-not-permitted"]
+
+
 @pytest.mark.attack("N8")
 async def test_a_large_notification_is_dropped_before_any_check(world: World) -> None:
     call = notice({"text": "x" * MAX_NOTICE_BYTES})
@@ -101,7 +109,7 @@ async def test_a_flood_of_one_session_is_cut_and_another_session_is_not(world: W
     assert await dropped(passing, told, notice()) is Code.TOO_LARGE
     call = notice()
     other = Principal(client=call.principal.client, token=call.principal.token, session=SessionId("s2"))
-    await passing.pass_on(make_call(method="vendor/hint", params={}, principal=other), told)  # type: ignore[arg-type]
+    await passing.pass_on(make_call(method="notifications/vendor", params={}, principal=other), told)  # type: ignore[arg-type]
     assert len(told.seen) == 1
     world.clock.seconds += 1
     await passing.pass_on(notice(), told)  # type: ignore[arg-type]
@@ -115,7 +123,7 @@ async def test_counting_does_not_grow_with_the_number_of_sessions(world: World) 
         call = notice()
         principal = Principal(client=call.principal.client, token=call.principal.token, session=SessionId(f"s{number}"))
         await passing.pass_on(  # type: ignore[arg-type]
-            make_call(method="vendor/hint", params={}, principal=principal),
+            make_call(method="notifications/vendor", params={}, principal=principal),
             told,  # type: ignore[arg-type]
         )
     assert len(passing._counts) == MAX_COUNTED_SESSIONS
@@ -126,6 +134,6 @@ async def test_personal_data_is_masked_for_the_server_and_redacted_for_the_ledge
     told = Told()
     call = notice({"text": "to ada@example.org", "progressToken": "p-1"})
     await notices(world).pass_on(call, told)  # type: ignore[arg-type]
-    assert told.seen == [("vendor/hint", {"text": "to <EMAIL_1>", "progressToken": "p-1"})]
+    assert told.seen == [("notifications/vendor", {"text": "to <EMAIL_1>", "progressToken": "p-1"})]
     assert [row.kind for row in world.ledger.rows] == [EntryKind.NOTICE]
     assert "ada@example.org" not in repr(world.ledger.rows)

@@ -14,6 +14,7 @@ from ztmcp_desktop.ports import Clock, Ledger, Lockdown, Stage, Upstreams
 MAX_NOTICE_BYTES = 64 * 1024
 MAX_NOTICES_PER_S = 20
 MAX_COUNTED_SESSIONS = 1024
+_PREFIX = "notifications/"
 _UNTOUCHED = frozenset({"progressToken", "requestId"})
 
 
@@ -56,6 +57,9 @@ class Notices:
         self._count(call.principal.session)
         if len(canonical(call.params)) > MAX_NOTICE_BYTES:
             raise Denial(Code.TOO_LARGE, "the notification is too large")
+        if not call.method.startswith(_PREFIX):
+            # A request without an id, which a careless server may carry out, although nobody was asked about it.
+            raise Denial(Code.NOT_PERMITTED, "a notification's name begins with notifications/")
         for stage in self._checks:
             call = await stage(call)
         await self._ledger.append(self._recorder.notice(call))
