@@ -87,7 +87,7 @@ async def test_without_a_row_nothing_is_passed_on(world: World) -> None:
 
 
 @pytest.mark.attack("N4")
-@pytest.mark.parametrize("method", ["tools/call", "resources/read", "vendor/delete", "Notifications/x", "notifications"])
+@pytest.mark.parametrize("method", ["tools/call", "resources/read", "vendor/delete", "Notifications/x"])
 async def test_a_request_without_an_id_does_not_pass_as_a_notification(world: World, method: str) -> None:
     call = notice({"name": "write_file", "arguments": {"path": "/tmp/a"}}, method)
     assert await dropped(notices(world), Told(), call) is Code.NOT_PERMITTED

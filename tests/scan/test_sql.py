@@ -108,6 +108,40 @@ def test_without_a_dialect_the_worst_reading_counts() -> None:
     assert statements(text).effect is Risk.DESTROY
 
 
+@pytest.mark.attack("P4")
+@pytest.mark.parametrize(
+    "text",
+    [
+        # One statement to the parser, two to SQL Server.
+        "select 1 delete from users",
+        "select * from users shutdown",
+        "select * from users exec('drop table users')",
+        # The one dialect that deletes is the one that the parser cannot follow.
+        "select 1 # 2; delete from users where current of c",
+        "select 1 /* /* */; delete from users; /* */ */",
+        "select next value for numbers",
+    ],
+)
+def test_what_may_hold_another_statement_is_no_query(text: str) -> None:
+    assert statements(text).effect is Risk.UNKNOWN
+
+
+@pytest.mark.attack("P4")
+def test_a_copy_into_a_new_table_writes_wherever_it_stands() -> None:
+    assert statements("select a into copied from users union select a from users").effect is Risk.WRITE
+
+
+def test_tables_are_named_though_the_statement_is_not_understood() -> None:
+    assert statements("select 1 from users # 2; delete from users where current of c").tables == ("users",)
+
+
+@pytest.mark.parametrize(
+    "text", ["select `a` from t -- why", "select top 5 [a] from t", "select a::text from t /* x */"]
+)
+def test_a_query_of_one_dialect_still_reads(text: str) -> None:
+    assert statements(text).effect is Risk.READ
+
+
 def test_statements_are_never_logged(caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.DEBUG):
         statements("call keep_secret('hunter2')")

@@ -1,6 +1,7 @@
 """What SQL does, told from its parsed form; strings are never matched."""
 
 import logging
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
@@ -10,6 +11,7 @@ from sqlglot import exp
 from sqlglot.errors import SqlglotError
 
 from ztmcp_desktop.domain.risk import Risk
+from ztmcp_desktop.scan.words import word_set
 
 MAX_SQL_CHARS = 20_000
 MAX_STATEMENTS = 50
@@ -39,6 +41,15 @@ _HARMLESS_FUNCTIONS = {
     *("LTRIM", "PRINTF", "QUOTE", "RTRIM", "STRFTIME", "TIME", "TOTAL", "TYPEOF", "UNHEX", "VERSION", "SQLITE_VERSION"),
     *("AGE", "TO_NUMBER", "CONCAT_WS", "JSON_OBJECT", "JSON_ARRAY", "JSON_ARRAY_LENGTH", "JSON_TYPE", "JSON_VALID"),
 }
+# Where dialects differ about what is text or remark and what is a statement: `#`, backslashes, dollar quotes, `--`
+# without a space behind it, remarks in remarks.
+_READ_DIFFERENTLY = re.compile(r"#|\\|\$\w*\$|--(?=\S)|/\*(?:(?!\*/).)*?/\*", re.DOTALL)
+# Transact-SQL needs no semicolon: `SELECT 1 DELETE FROM t` is two statements, which the parser takes for a new name.
+_BEGIN_STATEMENTS = word_set(
+    "alter backup begin bulk checkpoint close commit create dbcc deallocate declare delete deny drop dump exec execute "
+    "fetch goto grant if insert kill load merge open print raiserror reconfigure restore return revert revoke rollback "
+    "save send set setuser shutdown throw truncate update updatetext use waitfor while writetext"
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,15 +82,19 @@ def worst(risks: Iterator[Risk] | tuple[Risk, ...] | list[Risk]) -> Risk:
 def statements(untrusted_text: str, dialect: str | None = None) -> SqlVerdict:
     """What a text of one or more statements may do, in this sqlglot dialect or, without one, at worst in any of ours.
 
-    Texts that are too long, too deep or not parsable are `UNKNOWN`; so are functions and commands that we do not know.
+    Texts that are too long, too deep or not parsable are `UNKNOWN`; so are functions and commands that we do not know,
+    and texts that one dialect cannot parse and another may read as other statements.
     """
     if len(untrusted_text) > MAX_SQL_CHARS or untrusted_text.count("(") > MAX_NESTING * 4 or "/*!" in untrusted_text:
         return _UNKNOWN
     if _depth(untrusted_text) > MAX_NESTING:
         return _UNKNOWN
-    verdicts = [v for name in ((dialect,) if dialect else DIALECTS) if (v := _parse(untrusted_text, name)) is not None]
+    dialects = (dialect,) if dialect else DIALECTS
+    verdicts = [v for name in dialects if (v := _parse(untrusted_text, name)) is not None]
     if not verdicts:
         return _UNKNOWN
+    if len(verdicts) < len(dialects) and _READ_DIFFERENTLY.search(untrusted_text):
+        verdicts.append(_UNKNOWN)
     return SqlVerdict(
         effect=worst([v.effect for v in verdicts]),
         verbs=_joined([v.verbs for v in verdicts]),
@@ -120,8 +135,16 @@ def _parse(text: str, dialect: str) -> SqlVerdict | None:
 
 def _judge(tree: exp.Expr) -> tuple[Risk, str]:
     inner = [_effect(node) for node in tree.walk() if isinstance(node, (exp.DML, exp.DDL, exp.Command, exp.Drop))]
-    functions = [_function(node) for node in tree.find_all(exp.Anonymous, exp.AnonymousAggFunc)]
-    return worst([_effect(tree), *inner, *functions]), tree.key.upper()
+    functions = [_function(node) for node in tree.find_all(exp.Anonymous, exp.AnonymousAggFunc, exp.NextValueFor)]
+    hidden = [Risk.UNKNOWN] if any(_begins_statement(node) for node in tree.find_all(exp.Alias, exp.TableAlias)) else []
+    copies = [Risk.WRITE] if tree.find(exp.Into) is not None else []
+    return worst([_effect(tree), *inner, *functions, *hidden, *copies]), tree.key.upper()
+
+
+def _begins_statement(named: exp.Expr) -> bool:
+    """Whether a new name, not quoted, is a word with which another statement may begin."""
+    name = named.args.get("alias") if isinstance(named, exp.Alias) else named.this
+    return isinstance(name, exp.Identifier) and not name.quoted and name.this.lower() in _BEGIN_STATEMENTS
 
 
 def _function(node: exp.Expr) -> Risk:
