@@ -3,6 +3,7 @@
 import pytest
 
 from tests.fakes import identified, make_call
+from ztmcp_desktop.domain.call import Call
 from ztmcp_desktop.domain.denial import Code, Denial
 from ztmcp_desktop.domain.names import ServerName, SessionId
 from ztmcp_desktop.domain.proof import Restored
@@ -44,3 +45,30 @@ async def test_a_stand_in_of_another_server_stays_what_it_is() -> None:
     token = book.stand_in(SessionId("s1"), ServerName("mail"), "EMAIL", VALUE)
     call = await Restore(book, Schemas())(identified(make_call("mail", {"to": token}), TOOL))
     assert call.arguments == {"to": token}
+
+
+def read_with_stand_in(book: Surrogates) -> Call:
+    token = book.stand_in(SessionId("s1"), ServerName("files"), "EMAIL", VALUE)
+    return identified(make_call(method="resources/read", params={"uri": f"mail://{token}"}))
+
+
+@pytest.mark.attack("T2")
+async def test_an_address_that_a_stand_in_makes_another_one_is_not_read_as_the_one_that_was_identified() -> None:
+    book = Surrogates()
+    with pytest.raises(Denial) as refused:
+        await Restore(book, Schemas())(read_with_stand_in(book))
+    assert refused.value.code is Code.GATEWAY_FAULT
+
+
+@pytest.mark.attack("T2")
+async def test_an_address_is_identified_again_when_its_stand_ins_are_turned_back() -> None:
+    book, asked = Surrogates(), []
+
+    async def identify(call: Call) -> Call:
+        asked.append(call.subject)
+        raise Denial(Code.CHANGED_SINCE_APPROVAL, "this resource was changed")
+
+    with pytest.raises(Denial) as refused:
+        await Restore(book, Schemas(), identify)(read_with_stand_in(book))
+    assert refused.value.code is Code.CHANGED_SINCE_APPROVAL
+    assert asked == [f"mail://{VALUE}"]

@@ -126,7 +126,7 @@ def build_pipeline(parts: PipelineParts) -> Pipeline:
             authenticate,
             identify,
             # First, or a surrogate could carry past confine what confine would refuse.
-            Restore(surrogates, schemas),
+            Restore(surrogates, schemas, identify),
             classify,
             # Before masking, because masking may hide what a rule needs.
             confine,

@@ -10,16 +10,21 @@ from ztmcp_desktop.domain.offer import ItemKind
 from ztmcp_desktop.domain.proof import Identified, Restored
 from ztmcp_desktop.pipeline.schema import Schemas
 from ztmcp_desktop.pipeline.surrogates import Surrogates
+from ztmcp_desktop.ports import Stage
 
 MAX_INLINE_BYTES = 64 * 1024
 
 
 class Restore:
-    """Turns back the stand-ins of this server and session, and checks a tool's arguments against its pinned schema."""
+    """Turns back the stand-ins of this server and session, and checks a tool's arguments against its pinned schema.
 
-    def __init__(self, surrogates: Surrogates, schemas: Schemas) -> None:
+    An address with a stand-in in it is another one when that is turned back, so it is identified anew by `identify`.
+    """
+
+    def __init__(self, surrogates: Surrogates, schemas: Schemas, identify: Stage | None = None) -> None:
         self._surrogates = surrogates
         self._schemas = schemas
+        self._identify = identify
 
     async def __call__(self, call: Call) -> Call:
         identified = call.proof(Identified)
@@ -27,7 +32,11 @@ class Restore:
             raise Denial(Code.SCHEMA_MISMATCH, "the arguments must be an object", Retry.DIFFERENT)
         kinds: dict[str, int] = {}
         restored = call.with_arguments(self._restored(call.principal.session, identified.server, call.arguments, kinds))
-        await self._check(restored, identified)
+        if restored.subject != identified.subject:
+            if self._identify is None:
+                raise Denial(Code.GATEWAY_FAULT, "what is asked for is not what was identified")
+            restored = await self._identify(restored)
+        await self._check(restored, restored.proof(Identified))
         return restored.proved(Restored(kinds=tuple(sorted(kinds.items()))))
 
     def _restored(self, session: SessionId, server: ServerName, value: Json, kinds: dict[str, int]) -> Json:
