@@ -55,6 +55,11 @@ def nested(depth: int) -> dict[str, Any]:
         (nested(14), 1),
         ({"$defs": {"a": {"anyOf": [{"$ref": "#/$defs/a"}, {"$ref": "#/$defs/a"}]}}, "$ref": "#/$defs/a"}, 1),
         ({"uniqueItems": True}, [{"a": [number]} for number in range(20_000)]),
+        ({"allOf": [{"uniqueItems": True}] * 50_000}, ["x" * 60_000]),
+        ({"allOf": [{"enum": [[1] * 10_000]}] * 30_000}, [1] * 10_000),
+        ({"allOf": [{"pattern": "(a|b)*"}] * 30_000}, "a" * 60_000),
+        ({"allOf": [{"not": {"pattern": f"(a{{1,90}}|b){{1,9}}c{n}"}} for n in range(20_000)]}, "aa"),
+        ({"patternProperties": {f"(x|y)*{n}": {} for n in range(90_000)}}, {"a" * 60_000: 1}),
     ],
 )
 def test_a_schema_that_is_a_bomb_is_checked_or_refused_in_bounded_time(schema: Any, value: Any) -> None:
@@ -97,3 +102,7 @@ def test_a_member_beyond_names_and_patterns_does_not_fit_where_none_is_allowed()
     assert mismatch(schema, {"a": 1, "x-b": 1}) is None
     assert mismatch({"additionalProperties": {"type": "integer"}}, {"b": "text"}) is not None
     assert mismatch({"additionalProperties": {"type": "integer"}}, {"b": 1}) is None
+
+
+def test_a_long_list_of_short_texts_with_one_pattern_can_be_checked() -> None:
+    assert mismatch({"items": {"pattern": "^[0-9]{4}-[0-9]{2}$"}}, ["2026-11"] * 15_000) is None

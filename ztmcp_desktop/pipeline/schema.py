@@ -3,6 +3,7 @@
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from contextvars import ContextVar
+from functools import lru_cache
 from typing import Any
 
 import re2
@@ -19,6 +20,9 @@ MAX_STEPS = 100_000
 MAX_VALIDATORS = 1024
 MAX_MESSAGE = 200
 MAX_PATTERN_BYTES = 1024 * 1024
+MAX_PATTERNS = 64
+COMPILE_STEPS = 100
+CHARS_A_STEP = 64
 _UNUSABLE = (
     *(SchemaError, UnknownType, Unresolvable),
     *(RecursionError, ArithmeticError, TypeError, AttributeError),
@@ -42,6 +46,11 @@ def _spend(steps: int) -> None:
         raise Denial(Code.SCHEMA_MISMATCH, "the schema takes too much work to check")
 
 
+def _spend_on(compared: Json) -> None:
+    """What it costs to compare the whole of a value, or to search it."""
+    _spend(len(compared if isinstance(compared, str) else repr(compared)) // CHARS_A_STEP)
+
+
 def _counted(keyword: _Keyword) -> _Keyword:
     def check(validator: Any, value: Any, instance: Any, schema: Any) -> Iterator[ValidationError]:  # noqa: ANN401
         _spend(1 + (len(value) if isinstance(value, list | dict) else 0))
@@ -50,19 +59,36 @@ def _counted(keyword: _Keyword) -> _Keyword:
     return check
 
 
+def _comparing(keyword: _Keyword) -> _Keyword:
+    def check(validator: Any, value: Any, instance: Any, schema: Any) -> Iterator[ValidationError]:  # noqa: ANN401
+        _spend_on(instance)
+        yield from keyword(validator, value, instance, schema) or ()
+
+    return check
+
+
 def _matches(pattern: str, text: str) -> bool:
     """Whether `pattern` occurs in `text`, in linear time; what RE2 cannot express is not held against the value."""
+    _spend(1)
+    _spend_on(text)
+    compiled = _compiled(pattern)
+    return compiled is None or compiled.search(text) is not None
+
+
+@lru_cache(maxsize=MAX_PATTERNS)
+def _compiled(pattern: str) -> Any:  # noqa: ANN401 - the library has no types
+    # Runs only where the pattern is not remembered, so a pattern that is used often is paid for once.
+    _spend(COMPILE_STEPS)
     options = re2.Options()
     options.log_errors = False
     options.max_mem = MAX_PATTERN_BYTES
     try:
-        return re2.compile(pattern, options).search(text) is not None
+        return re2.compile(pattern, options)
     except re2.error:
-        return True
+        return None
 
 
 def _pattern(_validator: Any, pattern: Any, instance: Any, _schema: Any) -> Iterator[ValidationError]:  # noqa: ANN401
-    _spend(1)
     if isinstance(instance, str) and isinstance(pattern, str) and not _matches(pattern, instance):
         yield ValidationError("it does not match the pattern")
 
@@ -76,7 +102,6 @@ def _pattern_properties(
     if not isinstance(instance, dict):
         return
     for pattern, subschema in patterns.items():
-        _spend(len(instance))
         for key, value in instance.items():
             if _matches(pattern, key):
                 yield from validator.descend(value, subschema, path=key, schema_path=pattern)
@@ -88,7 +113,7 @@ def _additional(validator: Any, allowed: Any, instance: Any, schema: Any) -> Ite
         return
     named, patterns = schema.get("properties", {}), schema.get("patternProperties", {})
     for key, value in instance.items():
-        _spend(1 + len(patterns))
+        _spend(1)
         if key in named or any(_matches(pattern, key) for pattern in patterns):
             continue
         if allowed is False:
@@ -114,10 +139,12 @@ def _unique(_validator: Any, wanted: Any, instance: Any, _schema: Any) -> Iterat
     if not wanted or not isinstance(instance, list):
         return
     _spend(len(instance))
+    _spend_on(instance)
     if len({repr(item) for item in instance}) != len(instance):
         yield ValidationError("its items are not unique")
 
 
+_COMPARING = ("enum", "const")
 _OURS: dict[str, _Keyword] = {
     "pattern": _pattern,
     "patternProperties": _pattern_properties,
@@ -181,5 +208,6 @@ class Schemas:
     def _class(self, base: Any) -> Any:  # noqa: ANN401 - the library makes classes at run time
         if base not in self._classes:
             counted = {name: _counted(keyword) for name, keyword in base.VALIDATORS.items()}
-            self._classes[base] = validators.extend(base, {**counted, **_OURS})  # type: ignore[no-untyped-call]
+            compared = {name: _comparing(counted[name]) for name in _COMPARING if name in counted}
+            self._classes[base] = validators.extend(base, {**counted, **compared, **_OURS})  # type: ignore[no-untyped-call]
         return self._classes[base]
