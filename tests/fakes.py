@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from itertools import count
@@ -276,3 +276,13 @@ def with_reply(call: Call, body: JsonObject, *, is_error: bool = False) -> Call:
 
 
 Listener = Callable[[int], None]
+
+
+async def turns_meanwhile(work: Awaitable[object]) -> int:
+    """How many turns the event loop takes while `work` is done; one that is blocked takes next to none."""
+    done, turns = asyncio.ensure_future(work), 0
+    while not done.done():
+        await asyncio.sleep(0)
+        turns += 1
+    await done
+    return turns

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.fakes import identified, make_call
+from tests.fakes import identified, make_call, turns_meanwhile
 from ztmcp_desktop.domain.proof import Classified
 from ztmcp_desktop.domain.risk import Risk
 from ztmcp_desktop.pipeline.classify import Classify
@@ -56,3 +56,9 @@ async def test_plain_readers_are_readers(name: str) -> None:
 @pytest.mark.parametrize("name", ["write_file", "edit_file", "create_directory", "git_commit"])
 async def test_plain_writers_are_at_least_writers(name: str) -> None:
     assert await risk(name) in {Risk.WRITE, Risk.DESTROY}
+
+
+@pytest.mark.attack("N8")
+async def test_sql_that_takes_long_to_parse_does_not_hold_the_loop() -> None:
+    sql = "select " + "1+" * 2000 + "1"
+    assert await turns_meanwhile(risk("run_query", {"sql": sql})) > 10

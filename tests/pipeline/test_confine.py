@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.fakes import identified, make_call
+from tests.fakes import identified, make_call, turns_meanwhile
 from tests.pipeline.conftest import FakeServers
 from ztmcp_desktop.domain.call import Call
 from ztmcp_desktop.domain.denial import Code, Denial
@@ -117,3 +117,9 @@ async def test_text_and_addresses_are_no_paths(disk: Disk) -> None:
 
 async def test_the_paths_of_a_remote_server_are_on_its_own_machine(disk: Disk) -> None:
     await disk.stage(remote=True)(disk.call({"path": "/srv/data"}))
+
+
+@pytest.mark.attack("N8")
+async def test_many_paths_do_not_hold_the_loop(disk: Disk) -> None:
+    call = disk.call({"paths": [f"a%20{number}" + "/é%2e" * 20 for number in range(100)]})
+    assert await turns_meanwhile(disk.stage()(call)) > 10

@@ -3,6 +3,7 @@ import pytest
 from ztmcp_desktop.domain.json import JsonObject
 from ztmcp_desktop.domain.risk import Risk
 from ztmcp_desktop.scan.harm import assess
+from ztmcp_desktop.scan.sql import statements
 
 
 def risk(name: str, arguments: JsonObject | None = None, **hints: bool) -> Risk:
@@ -112,3 +113,11 @@ def test_a_method_that_is_not_known_is_unknown(method: str) -> None:
 
 def test_more_strings_than_can_be_looked_through_are_unknown() -> None:
     assert risk("get_page", {"ids": ["x"] * 30_000}) is Risk.UNKNOWN
+
+
+@pytest.mark.attack("N8", "P4")
+def test_sql_is_parsed_up_to_a_bound_and_more_of_it_is_unknown() -> None:
+    texts = ["select a from t where b in (((" + "1," * 9000 + f"{number}" for number in range(100)]
+    statements.cache_clear()
+    assert risk("get_page", {"notes": texts}) is Risk.UNKNOWN
+    assert statements.cache_info().misses < 5

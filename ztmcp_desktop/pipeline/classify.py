@@ -1,8 +1,13 @@
 """Stage 4: how dangerous the call is. It refuses nothing; what it cannot tell counts as dangerous."""
 
+import asyncio
+
 from ztmcp_desktop.domain.call import Call
+from ztmcp_desktop.domain.json import canonical
 from ztmcp_desktop.domain.proof import Classified, Identified
 from ztmcp_desktop.scan.harm import assess
+
+MAX_INLINE_BYTES = 1024
 
 
 class Classify:
@@ -10,5 +15,8 @@ class Classify:
 
     async def __call__(self, call: Call) -> Call:
         item = call.proof(Identified).pin.item
-        found = assess(call.method, item, call.arguments)
+        work = (call.method, item, call.arguments)
+        # SQL of a few kilobytes takes a second to parse in every dialect.
+        large = len(canonical(call.arguments)) > MAX_INLINE_BYTES
+        found = await asyncio.to_thread(assess, *work) if large else assess(*work)
         return call.proved(Classified(risk=found.risk, effects=found.effects, signs=found.signs))

@@ -1,5 +1,6 @@
 """Stage 5: what the arguments name must lie within the server's limits."""
 
+import asyncio
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -59,10 +60,10 @@ class Confine:
             folders = tuple(Folder(path=f.path.resolve(), access=f.access) for f in server.limits.folders)
             bounds = _Bounds(server=server, folders=folders, risk=risk)
             schema = identified.pin.item.get("inputSchema")
-            paths = self._check(call, schema if isinstance(schema, dict) else {}, bounds)
-        return call.proved(
-            Confined(paths=paths, hosts=hosts_of(call.arguments), tables=tables_of(call.subject, call.arguments))
-        )
+            # Follows links on the disk, for up to `MAX_PATHS` paths with a dozen readings each.
+            paths = await asyncio.to_thread(self._check, call, schema if isinstance(schema, dict) else {}, bounds)
+        hosts, tables = await asyncio.to_thread(_named, call)
+        return call.proved(Confined(paths=paths, hosts=hosts, tables=tables))
 
     def _check(self, call: Call, schema: dict[str, object], bounds: _Bounds) -> tuple[str, ...]:
         if isinstance(bounds.server.endpoint, RemoteUrl) and not bounds.folders:
@@ -101,6 +102,11 @@ class Confine:
                     Retry.DIFFERENT,
                 )
         return meant[0] if meant else None
+
+
+def _named(call: Call) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """The hosts and the tables in the arguments."""
+    return hosts_of(call.arguments), tables_of(call.subject, call.arguments)
 
 
 def _narrowest(holding: list[Folder]) -> Folder:

@@ -12,6 +12,7 @@ from ztmcp_desktop.scan.words import MAX_STRINGS, Leaf, strings_of, word_set, wo
 
 MAX_SIGNS = 20
 MAX_SQL_TEXTS = 20
+MAX_SQL_CHARS = 60_000
 MAX_SHOWN_CHARS = 40
 
 _READING_METHODS = frozenset(
@@ -155,15 +156,20 @@ def _is_named_sql(leaf: Leaf) -> bool:
 
 
 def sql_texts(tool: str, untrusted_arguments: JsonObject) -> tuple[str, ...]:
-    """The strings in the arguments that are SQL, at most `MAX_SQL_TEXTS`. Words that merely begin like it are not.
+    """The strings in the arguments that are SQL. Words that merely begin like it are not.
 
-    Where SQL must stand, by the tool's or the argument's name, text that cannot be understood is given too.
+    Where SQL must stand, by the tool's or the argument's name, text that cannot be understood is given too. More than
+    `MAX_SQL_TEXTS` stand for too much to be understood: beyond `MAX_SQL_CHARS` nothing is parsed any more.
     """
     tool_words = words_of(tool)
     found: list[str] = []
+    chars = 0
     for leaf in strings_of(untrusted_arguments):
         if not _is_sql(leaf, tool_words):
             continue
+        chars += len(leaf.value)
+        if chars > MAX_SQL_CHARS:
+            return (*found, *[""] * (MAX_SQL_TEXTS + 1))
         expected = _is_named_sql(leaf) or not SQL_WORDS.isdisjoint(tool_words)
         if expected or statements(leaf.value).effect is not Risk.UNKNOWN:
             found.append(leaf.value)
