@@ -1,5 +1,8 @@
 """The stand-ins for masked values."""
 
+import sys
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -61,3 +64,17 @@ def test_what_is_masked_is_restored_as_it_was(text: str, value: str) -> None:
     assert value not in masked
     if "<" not in text:
         assert book.restore(S1, FILES, masked)[0] == whole
+
+
+@pytest.mark.attack("P11")
+def test_values_that_are_masked_in_many_threads_never_share_a_stand_in() -> None:
+    book, before = Surrogates(), sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        with ThreadPoolExecutor(8) as pool:
+            found = list(
+                pool.map(lambda n: book.stand_in(SessionId("s"), ServerName("files"), "EMAIL", f"v{n}"), range(5000))
+            )
+    finally:
+        sys.setswitchinterval(before)
+    assert len(set(found)) == len(found)

@@ -1,6 +1,7 @@
 """The stand-ins for masked values: stable for one session and server, in memory only, never in a text form."""
 
 import re
+import threading
 from collections import OrderedDict
 from dataclasses import dataclass, field
 
@@ -34,9 +35,13 @@ class _Book:
 
 
 class Surrogates:
-    """The books of all sessions; the longest unused one goes when there are too many."""
+    """The books of all sessions; the longest unused one goes when there are too many. For any thread.
+
+    Large answers are masked in worker threads, and two values must never get one stand-in.
+    """
 
     def __init__(self) -> None:
+        self._lock = threading.Lock()
         self._books: OrderedDict[tuple[SessionId, ServerName], _Book] = OrderedDict()
 
     def stand_in(self, session: SessionId, server: ServerName, kind: str, value: str) -> str:
@@ -44,11 +49,12 @@ class Surrogates:
 
         When too many are kept it has no number (`<EMAIL>`) and is never turned back.
         """
-        book = self._books.setdefault((session, server), _Book())
-        self._books.move_to_end((session, server))
-        while len(self._books) > MAX_BOOKS:
-            self._books.popitem(last=False)
-        return book.stand_in(kind, value)
+        with self._lock:
+            book = self._books.setdefault((session, server), _Book())
+            self._books.move_to_end((session, server))
+            while len(self._books) > MAX_BOOKS:
+                self._books.popitem(last=False)
+            return book.stand_in(kind, value)
 
     def restore(self, session: SessionId, server: ServerName, text: str) -> tuple[str, Kinds]:
         """`text` with the stand-ins of this session and server turned back, and how many of each kind there were."""
@@ -68,5 +74,6 @@ class Surrogates:
 
     def forget(self, session: SessionId) -> None:
         """Forget every value of a session that is over."""
-        for key in [key for key in self._books if key[0] == session]:
-            del self._books[key]
+        with self._lock:
+            for key in [key for key in self._books if key[0] == session]:
+                del self._books[key]
