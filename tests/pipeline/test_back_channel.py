@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from tests.fakes import SilentChannel, make_call
+from tests.fakes import SilentChannel, make_call, turns_meanwhile
 from tests.pipeline.conftest import FakeServers
 from ztmcp_desktop.domain.call import Outbound
 from ztmcp_desktop.domain.denial import Code, Denial
@@ -58,3 +58,8 @@ async def test_personal_data_in_a_notification_is_masked_unless_the_person_switc
 
 async def test_what_tells_requests_apart_stays() -> None:
     assert "'progressToken': 'p-1'" in await said({"progressToken": "p-1", "progress": 1})
+
+
+@pytest.mark.attack("N8")
+async def test_masking_a_large_notification_does_not_hold_the_loop() -> None:
+    assert await turns_meanwhile(said({"level": "info", "data": "to bob@example.com " * 10_000})) > 10

@@ -1,10 +1,11 @@
 """What a server says while its call runs is masked like its answer."""
 
+import asyncio
 from dataclasses import dataclass, replace
 
 from ztmcp_desktop.domain.call import Call, Channel
 from ztmcp_desktop.domain.denial import Code, Denial
-from ztmcp_desktop.domain.json import Json, JsonObject
+from ztmcp_desktop.domain.json import Json, JsonObject, canonical
 from ztmcp_desktop.domain.proof import Injected
 from ztmcp_desktop.pipeline.mask_result import without_echoes
 from ztmcp_desktop.pipeline.masker import Masker
@@ -12,6 +13,7 @@ from ztmcp_desktop.ports import ServerBook
 
 MAX_NOTICES_A_CALL = 10_000
 MAX_TOKEN_CHARS = 256
+MAX_INLINE_BYTES = 64 * 1024
 _LEVELS = frozenset({"debug", "info", "notice", "warning", "error", "critical", "alert", "emergency"})
 
 
@@ -42,16 +44,21 @@ class MaskedChannel:
         self.count += 1
         if self.count > MAX_NOTICES_A_CALL:
             return
-        await self.channel.notify(method, None if params is None else self.cleaned(method, params))
+        await self.channel.notify(method, None if params is None else await self.cleaned(method, params))
 
     async def request(self, method: str, params: JsonObject | None) -> JsonObject:
         self.count += 1
         if self.count > MAX_NOTICES_A_CALL:
             raise Denial(Code.TOO_LARGE, "the server asked too much during one call")
-        return await self.channel.request(method, None if params is None else self.cleaned(method, params))
+        return await self.channel.request(method, None if params is None else await self.cleaned(method, params))
 
-    def cleaned(self, method: str, params: JsonObject) -> JsonObject:
-        """`params` as they may go to the client and into the ledger."""
+    async def cleaned(self, method: str, params: JsonObject) -> JsonObject:
+        """`params` as they may go to the client and into the ledger. What is large is masked off the loop."""
+        if len(canonical(params)) > MAX_INLINE_BYTES:
+            return await asyncio.to_thread(self._cleaned, method, params)
+        return self._cleaned(method, params)
+
+    def _cleaned(self, method: str, params: JsonObject) -> JsonObject:
         secrets = self.call.outbound.open().secrets if self.call.outbound else {}
         plain = {key for key, value in params.items() if _is_plumbing(method, key, value)}
         said = {key: value for key, value in params.items() if key not in plain}
