@@ -13,6 +13,7 @@ from ztmcp_desktop.gateway.link import Link, Noise, Route
 
 MAX_IN_FLIGHT = 64
 MAX_QUEUED = 1000
+MAX_QUEUED_BYTES = 64 * 1024**2
 MAX_SERVER_REQUESTS = 16
 MAX_UNASKED = 5000
 UNASKED_WINDOW_S = 10.0
@@ -137,7 +138,8 @@ class Connection:
                     return reply
                 case Denial() as why:
                     raise why
-                case (method, params) if flight.call is not None:
+                case (method, params, size_bytes) if flight.call is not None:
+                    flight.queued_bytes -= size_bytes
                     await flight.call.channel.notify(method, params)
                 case _:
                     continue
@@ -156,7 +158,7 @@ class Connection:
             case Sort.ANSWER:
                 self._answered(message, size_bytes)
             case Sort.NOTIFICATION:
-                self._told(message["method"], message.get("params"), related)
+                self._told(message["method"], message.get("params"), size_bytes, related)
             case Sort.REQUEST:
                 self._requested(message, related)
 
@@ -168,7 +170,7 @@ class Connection:
         flight.size_bytes = size_bytes
         flight.inbox.put_nowait(reply_of(message))
 
-    def _told(self, method: str, params: JsonObject | None, related: str | None) -> None:
+    def _told(self, method: str, params: JsonObject | None, size_bytes: int, related: str | None) -> None:
         self._count_unasked()
         if method.endswith("/list_changed"):
             self._host.told(method)
@@ -185,10 +187,11 @@ class Connection:
             flight = self._newest()
         if flight is None or flight.call is None or method == "notifications/cancelled":
             self.noise(Noise.NOBODY_LISTENS)
-        elif flight.inbox.qsize() >= MAX_QUEUED:
+        elif flight.inbox.qsize() >= MAX_QUEUED or flight.queued_bytes > MAX_QUEUED_BYTES:
             self._end_for_flooding()
         else:
-            flight.inbox.put_nowait((method, params))
+            flight.queued_bytes += size_bytes
+            flight.inbox.put_nowait((method, params, size_bytes))
 
     def _newest(self) -> Flight | None:
         return next((flight for flight in reversed(self._flights.values()) if flight.call is not None), None)

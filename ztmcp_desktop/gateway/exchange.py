@@ -18,6 +18,7 @@ ABORT = "ztmcp.abort"
 """Key in the ASGI scope's `extensions`; its `connection` drops the connection with all that is unsent."""
 
 MAX_OUTBOX = 256
+MAX_OUTBOX_BYTES = 16 * 1024**2
 CANCEL_S = 5.0
 PING = b": ping\r\n\r\n"
 STREAM_HEADERS: Headers = (
@@ -90,6 +91,7 @@ class Exchange:
         self._headers = headers
         self._timing = timing
         self._outbox: deque[bytes] = deque()
+        self._outbox_bytes = 0
         self._wake = asyncio.Event()
         self._room = asyncio.Event()
         self._streaming = False
@@ -108,12 +110,16 @@ class Exchange:
             Denial: it cannot be written as JSON (`gateway-fault`).
         """
         frame = _event(message)
-        while self.carries_messages and len(self._outbox) >= MAX_OUTBOX:
+        while self.carries_messages and self._is_full():
             self._room.clear()
             await self._room.wait()
         if self.carries_messages:
             self._outbox.append(frame)
+            self._outbox_bytes += len(frame)
             self._wake.set()
+
+    def _is_full(self) -> bool:
+        return len(self._outbox) >= MAX_OUTBOX or self._outbox_bytes >= MAX_OUTBOX_BYTES
 
     async def run(self, work: asyncio.Task[Answer], endings: Endings) -> None:
         """Answer with what `work` gives; the client's leaving cancels it. Returns when the work is over."""
@@ -174,7 +180,9 @@ class Exchange:
 
     async def _flush(self) -> None:
         while self._outbox:
-            await self._write(self._outbox.popleft())
+            frame = self._outbox.popleft()
+            self._outbox_bytes -= len(frame)
+            await self._write(frame)
             self._room.set()
 
     async def _finish(self, answer: Answer, endings: Endings) -> None:

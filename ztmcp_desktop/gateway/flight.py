@@ -20,9 +20,10 @@ class Flight:
     id: str
     route: Route
     call: Call | None
-    inbox: asyncio.Queue[tuple[str, JsonObject | None] | Reply | Denial]
+    inbox: asyncio.Queue[tuple[str, JsonObject | None, int] | Reply | Denial]
     token: Json = None
     size_bytes: int = 0
+    queued_bytes: int = 0
     asking: int = 0
     deadline: asyncio.Timeout | None = None
     left_s: float = 0.0
