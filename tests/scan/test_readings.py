@@ -26,6 +26,9 @@ def test_what_has_no_place_here_is_refused(tmp_path: Path, value: str) -> None:
         ("'../x'", "x"),
         (".. /x", "x"),
         ("file:../x", "x"),
+        ("%22../x%22", "x"),
+        ("..%20/x", "x"),
+        ("%2520..%2520/x", "x"),
     ],
 )
 def test_every_spelling_that_climbs_is_among_the_readings(tmp_path: Path, value: str, escape: str) -> None:

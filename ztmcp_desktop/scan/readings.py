@@ -42,6 +42,9 @@ def _spellings(untrusted_path: str) -> list[str]:
         lambda text: text.strip(_ENDS),
         lambda text: "/".join(_without_ending(part) for part in text.split("/")),
         _decoded,
+        # Once more, for what only decoding has brought to the ends.
+        lambda text: text.strip(_ENDS),
+        lambda text: "/".join(_without_ending(part) for part in text.split("/")),
         lambda text: text.replace("\\", "/"),
         lambda text: unicodedata.normalize("NFC", text),
         lambda text: unicodedata.normalize("NFD", text),
