@@ -1,9 +1,10 @@
 """Approval in two steps: the command with its limits, then what is offered. What was shown is what is approved."""
 
+import asyncio
 from dataclasses import dataclass
 
 from ztmcp_desktop.control.parts import PlaneParts
-from ztmcp_desktop.control.server_terms import offer_facts, offer_json, runtime_json, terms_facts
+from ztmcp_desktop.control.server_terms import offer_facts, offer_json, offer_signs, runtime_json, terms_facts
 from ztmcp_desktop.control.verbs import Arguments, Verb, Verbs, Widening
 from ztmcp_desktop.domain.denial import Code, Denial
 from ztmcp_desktop.domain.json import JsonObject
@@ -64,10 +65,12 @@ class Approvals:
     async def approve_command(self, untrusted: JsonObject) -> JsonObject:
         server, preview, _ = await self._shown(untrusted)
         runtime = await self._resolved(server, preview)
+        await self._record(server, "approve-command", {**server.terms(), "runtime": runtime_json(runtime)})
+        if self._parts.configuration.get(server.name) != server:
+            raise Denial(Code.CHANGED_SINCE_APPROVAL, f"{server.name} was changed while it was approved")
         self._parts.catalogue.approve_command(server, runtime)
         self.forget(server.name)
         await self._parts.upstreams.stop(server=server.name)
-        await self._record(server, "approve-command", {**server.terms(), "runtime": runtime_json(runtime)})
         try:
             offer = await self._parts.upstreams.probe(server, runtime)
         except Denial as denial:
@@ -80,14 +83,12 @@ class Approvals:
             "answered": True,
             "offer": offer_json(offer),
             "facts": [list(fact) for fact in offer_facts(offer)],
-            "warnings": list(offer_warnings(offer)),
+            "warnings": list(await _warnings(offer)),
             "digest": digest,
         }
 
     async def approve_offer(self, untrusted: JsonObject) -> JsonObject:
         seen = self._waiting(untrusted)
-        self._parts.catalogue.approve_offer(seen.server.name, seen.offer)
-        self.forget(seen.server.name)
         counts = {kind.value: len(seen.offer.items.get(kind, ())) for kind in ItemKind}
         await self._parts.ledger.append(
             Draft(
@@ -98,6 +99,10 @@ class Approvals:
                 body={"digest": seen.digest, **counts},
             )
         )
+        # What was shown must be what waits still, now that the row is written.
+        self._waiting(untrusted)
+        self._parts.catalogue.approve_offer(seen.server.name, seen.offer)
+        self.forget(seen.server.name)
         return {"name": seen.server.name, "approval": self._parts.catalogue.approval(seen.server.name), **counts}
 
     async def _approving_command(self, untrusted: JsonObject) -> Widening:
@@ -116,7 +121,7 @@ class Approvals:
             sentence="Its clients may ask for these; a change of any of them is refused until you approve it.",
             facts=(*_counts(seen.offer), ("Pinned", _PINNED)),
             claims=offer_facts(seen.offer),
-            warnings=offer_warnings(seen.offer),
+            warnings=await _warnings(seen.offer),
         )
 
     async def _shown(self, untrusted: JsonObject) -> tuple[Server, Runtime | None, tuple[str, ...]]:
@@ -177,3 +182,8 @@ class Approvals:
 def _counts(offer: Offer) -> tuple[tuple[str, str], ...]:
     """How many of each kind, in our own words."""
     return tuple((kind.value.capitalize(), str(len(offer.items.get(kind, ())))) for kind in ItemKind)
+
+
+async def _warnings(offer: Offer) -> tuple[str, ...]:
+    # An offer may be 32 MB, and each of its texts is looked through.
+    return (*offer_warnings(offer), *await asyncio.to_thread(offer_signs, offer))

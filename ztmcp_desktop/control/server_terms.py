@@ -1,18 +1,23 @@
 """A proposed server: what of it is refused at once, and how it is shown before it is approved."""
 
+import json
 import re
 from pathlib import Path
 from urllib.parse import urlsplit
 
 from ztmcp_desktop.control.verbs import Arguments, wrong
 from ztmcp_desktop.domain.denial import Code, Denial
-from ztmcp_desktop.domain.json import JsonObject
+from ztmcp_desktop.domain.json import Json, JsonObject
 from ztmcp_desktop.domain.limits import Access, Folder, Limits
 from ztmcp_desktop.domain.names import SecretName, ServerName, is_secret_name
 from ztmcp_desktop.domain.offer import ItemKind, Offer
 from ztmcp_desktop.domain.runtime import Runtime
 from ztmcp_desktop.domain.server import LocalCommand, RemoteUrl, Server
+from ztmcp_desktop.scan.hidden import signs as hidden_signs
+from ztmcp_desktop.scan.hidden import visible
+from ztmcp_desktop.scan.injection import signs as injection_signs
 from ztmcp_desktop.scan.protected import refuse_folder, refuse_variable
+from ztmcp_desktop.scan.words import strings_of
 
 ADD_ARGUMENTS = (
     "name",
@@ -27,6 +32,7 @@ ADD_ARGUMENTS = (
     "mask_results",
 )
 MAX_ARGV = 256
+MAX_SIGNS = 100
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,127}", re.ASCII)
 _HEADER = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,128}", re.ASCII)
 # These are made from each message, or are not for servers to see.
@@ -176,7 +182,10 @@ def terms_facts(server: Server, runtime: Runtime | None) -> tuple[tuple[str, str
 
 
 def offer_facts(offer: Offer) -> tuple[tuple[str, str], ...]:
-    """What is approved in the second step, line by line for the person; the words are the server's own."""
+    """What is approved in the second step, line by line for the person; the words are the server's own.
+
+    Nothing of a thing is left out: a schema's descriptions are read by the model as much as the tool's own.
+    """
     facts = [("The server's instructions", offer.instructions)] if offer.instructions else []
     for kind, label in (
         (ItemKind.TOOL, "Tool"),
@@ -184,8 +193,27 @@ def offer_facts(offer: Offer) -> tuple[tuple[str, str], ...]:
         (ItemKind.RESOURCE, "Resource"),
         (ItemKind.TEMPLATE, "Resource template"),
     ):
-        facts += [
-            (f"{label} {item.get(kind.key)}", str(item.get("description") or item.get("title") or ""))
-            for item in offer.items.get(kind, ())
-        ]
+        facts += [(f"{label} {item.get(kind.key)}", _said(item, kind)) for item in offer.items.get(kind, ())]
     return tuple((label, str(text)) for label, text in facts)
+
+
+def _said(item: JsonObject, kind: ItemKind) -> str:
+    """The description, then all else as JSON."""
+    words = item.get("description")
+    described = isinstance(words, str)
+    rest = {key: value for key, value in item.items() if key != kind.key and not (described and key == "description")}
+    return "\n".join([*([str(words)] if described else []), *([json.dumps(rest, ensure_ascii=False)] if rest else [])])
+
+
+def offer_signs(offer: Offer) -> tuple[str, ...]:
+    """Sentences about what in the offer is hidden, or speaks to the model, for whoever approves it (T1)."""
+    said: list[tuple[str, Json]] = [("The server's instructions", offer.instructions or "")]
+    for kind in ItemKind:
+        said += [(f"{kind.value} {visible(str(item.get(kind.key)))}", item) for item in offer.items.get(kind, ())]
+    found = [(where, signs) for where, value in said if (signs := _signs(value))]
+    return tuple(f"{where}: {', '.join(signs)}" for where, signs in found[:MAX_SIGNS])
+
+
+def _signs(value: Json) -> tuple[str, ...]:
+    texts = [leaf.value for leaf in strings_of(value)]
+    return tuple(sorted({sign for text in texts for sign in (*hidden_signs(text), *injection_signs(text))}))
