@@ -269,3 +269,21 @@ async def test_status_says_how_it_is(room: Room) -> None:
 async def test_without_a_window_none_is_raised(room: Room) -> None:
     with pytest.raises(Denial, match="without a window"):
         await room.plane.ask("raise", {})
+
+
+@pytest.mark.attack("C12")
+async def test_a_rule_that_cannot_be_recorded_does_not_count(room: Room) -> None:
+    room.ledger.broken = True
+    with pytest.raises(Denial):
+        await room.plane.ask("rule.add", {"id": "wide", "text": "permit (principal, action, resource);"})
+    listed = await room.plane.ask("rule.list", {})
+    assert "wide" not in repr(listed)
+
+
+@pytest.mark.attack("C12")
+async def test_a_rule_whose_removal_cannot_be_recorded_still_counts(room: Room) -> None:
+    await room.plane.ask("rule.add", {"id": "never", "text": "forbid (principal, action, resource);"})
+    room.ledger.broken = True
+    with pytest.raises(Denial):
+        await room.plane.ask("rule.remove", {"id": "never"})
+    assert "never" in repr(await room.plane.ask("rule.list", {}))

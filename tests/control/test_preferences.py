@@ -118,3 +118,12 @@ async def test_only_the_files_that_were_looked_at_are_used(room: Room) -> None:
     assert room.configuration.settings.patience_s == 60.0
     await room.plane.ask("reload", {"seen": (await room.plane.ask("edited", {}))["changed"]})
     assert room.configuration.settings.patience_s == 600.0
+
+
+@pytest.mark.attack("C12")
+async def test_a_change_that_cannot_be_recorded_is_taken_back(room: Room) -> None:
+    room.ledger.broken = True
+    with pytest.raises(Denial):
+        await room.plane.ask("settings.set", {"allowed_origins": ["https://evil.example"]})
+    assert room.configuration.settings.allowed_origins == ()
+    assert Configuration(room.home.config_file).settings.allowed_origins == ()

@@ -5,6 +5,7 @@ from urllib.parse import urlsplit
 
 from ztmcp_desktop.control.parts import PlaneParts
 from ztmcp_desktop.control.verbs import Arguments, Verb, Verbs, Widening, wrong
+from ztmcp_desktop.domain.denial import Denial
 from ztmcp_desktop.domain.json import JsonObject
 from ztmcp_desktop.domain.ledger import Draft, EntryKind
 
@@ -48,15 +49,22 @@ class Preferences:
         self._parts.configuration.change(changes)
         body = {key: value for key, value in self._written().items() if value != before[key]}
         if body:
-            await self._parts.ledger.append(
-                Draft(
-                    kind=EntryKind.SETTINGS,
-                    method="set",
-                    subject=", ".join(body),
-                    body=self._parts.redact({"to": body}),
-                )
-            )
+            try:
+                await self._record(body)
+            except Denial:
+                self._parts.configuration.change({key: before[key] for key in body})
+                raise
         return await self.show({})
+
+    async def _record(self, changed: JsonObject) -> None:
+        await self._parts.ledger.append(
+            Draft(
+                kind=EntryKind.SETTINGS,
+                method="set",
+                subject=", ".join(changed),
+                body=self._parts.redact({"to": changed}),
+            )
+        )
 
     async def _setting(self, untrusted: JsonObject) -> Widening | None:
         written = self._written()

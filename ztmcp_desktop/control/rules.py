@@ -84,14 +84,23 @@ class RuleVerbs:
     async def add(self, untrusted: JsonObject) -> JsonObject:
         arguments = Arguments.of(untrusted, "id", "text")
         rule = self._parts.rules.add(arguments.text("id"), arguments.text("text"))
-        await self._record("add", rule, {"text": arguments.text("text")})
+        try:
+            await self._record("add", rule, {"text": arguments.text("text")})
+        except Denial:
+            self._parts.rules.remove(rule)
+            raise
         return {"id": rule}
 
     async def remove(self, untrusted: JsonObject) -> JsonObject:
         rule = Arguments.of(untrusted, "id").text("id")
+        text = next((known.text for known in self._parts.rules.all() if known.id == rule), "")
         if not self._parts.rules.remove(rule):
             raise Denial(Code.NOT_PERMITTED, f"there is no rule {rule[:64]}")
-        await self._record("remove", rule, {})
+        try:
+            await self._record("remove", rule, {})
+        except Denial:
+            self._parts.rules.add(rule, text)
+            raise
         return {"id": rule}
 
     async def _adding(self, untrusted: JsonObject) -> Widening:
