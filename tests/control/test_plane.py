@@ -287,3 +287,12 @@ async def test_a_rule_whose_removal_cannot_be_recorded_still_counts(room: Room) 
     with pytest.raises(Denial):
         await room.plane.ask("rule.remove", {"id": "never"})
     assert "never" in repr(await room.plane.ask("rule.list", {}))
+
+
+@pytest.mark.attack("C12")
+async def test_edited_files_do_not_count_when_that_cannot_be_recorded(room: Room) -> None:
+    room.home.config_file.write_text('allowed_origins = ["https://evil.example"]')
+    room.ledger.broken = True
+    with pytest.raises(Denial):
+        await room.plane.ask("reload", {})
+    assert room.configuration.settings.allowed_origins == ()

@@ -79,12 +79,14 @@ class Status:
         changed = self._edited()
         if "seen" in untrusted and untrusted["seen"] != [list(each) for each in changed]:
             raise Denial(Code.CHANGED_SINCE_APPROVAL, "the files changed again while you read them; look once more")
-        self._parts.configuration.adopt()
-        if self._parts.rules.drift():
-            self._parts.rules.adopt()
         if changed:
             draft = Draft(kind=EntryKind.SETTINGS, method="reload", body={"changed": [what for what, _ in changed]})
             await self._parts.ledger.append(draft)
+            if self._edited() != changed:
+                raise Denial(Code.CHANGED_SINCE_APPROVAL, "the files changed again while they were read; try again")
+        self._parts.configuration.adopt()
+        if self._parts.rules.drift():
+            self._parts.rules.adopt()
         return {"changed": [what for what, _ in changed]}
 
     async def raise_window(self, untrusted: JsonObject) -> JsonObject:
