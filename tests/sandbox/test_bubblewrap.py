@@ -169,6 +169,28 @@ async def test_hooks_cannot_be_made_where_there_are_none(home: Path) -> None:
 
 
 @pytest.mark.attack("P3")
+@pytest.mark.parametrize("place", [".git", ".git/modules/part", "bare"])
+async def test_a_repository_cannot_be_led_to_another_configuration(home: Path, place: str) -> None:
+    git = home / "project" / place
+    for name in ("objects", "refs"):
+        (git / name).mkdir(parents=True)
+    (git / "HEAD").write_text("ref: refs/heads/main\n")
+    script = f"echo ../evil > {place}/commondir; rm -f {place}/commondir; mv f {place}/commondir"
+    await said(sandbox(home), launch(home, "echo ../evil > f; " + script))
+    assert (git / "commondir").read_text() == ".\n"
+
+
+@pytest.mark.attack("P3")
+async def test_a_worktree_cannot_be_led_to_another_configuration(home: Path) -> None:
+    worktree = home / "project" / ".git" / "worktrees" / "one"
+    worktree.mkdir(parents=True)
+    (worktree / "HEAD").write_text("ref: refs/heads/main\n")
+    (worktree / "commondir").write_text("../..\n")
+    await said(sandbox(home), launch(home, "echo ../evil > .git/worktrees/one/commondir"))
+    assert (worktree / "commondir").read_text() == "../..\n"
+
+
+@pytest.mark.attack("P3")
 async def test_hooks_behind_a_link_refuse_a_server_that_writes(home: Path) -> None:
     (home / "project" / ".git").mkdir()
     (home / "project" / "shared").mkdir()

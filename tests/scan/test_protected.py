@@ -133,8 +133,10 @@ def test_each_repository_inside_is_found_with_its_submodules_and_worktrees(home:
     assert found == {
         deep / ".git" / "hooks": Cover.READ_ONLY,
         deep / ".git" / "config": Cover.READ_ONLY,
+        deep / ".git" / "commondir": Cover.READ_ONLY,
         deep / ".git" / "modules" / "part" / "hooks": Cover.READ_ONLY,
         deep / ".git" / "modules" / "part" / "config": Cover.READ_ONLY,
+        deep / ".git" / "modules" / "part" / "commondir": Cover.READ_ONLY,
         deep / "part" / ".git": Cover.READ_ONLY,
     }
 
@@ -142,7 +144,8 @@ def test_each_repository_inside_is_found_with_its_submodules_and_worktrees(home:
 def test_missing_hooks_are_found_all_the_same(home: Path, own: tuple[Path, ...]) -> None:
     (home / "project" / ".git").mkdir()
     found = protected_paths(home / "project", own, home)
-    assert [item.path for item in found] == [home / "project" / ".git" / "hooks"]
+    git = home / "project" / ".git"
+    assert {item.path for item in found} == {git / "hooks", git / "commondir"}
 
 
 def test_keys_inside_are_hidden_and_not_looked_into(home: Path, own: tuple[Path, ...]) -> None:

@@ -14,7 +14,7 @@ from ztmcp_desktop.domain.sandbox import Launch, SandboxReport
 from ztmcp_desktop.ports import Sandbox
 from ztmcp_desktop.sandbox import seccomp
 from ztmcp_desktop.sandbox.cgroup import Group, Groups, find_groups
-from ztmcp_desktop.sandbox.descriptors import Descriptors, open_exactly
+from ztmcp_desktop.sandbox.descriptors import COMMON_DIR, Descriptors, keep_common, open_exactly
 from ztmcp_desktop.sandbox.plan import SCRATCH, TEMPORARY_BYTES, Mount, etc_files, plan_mounts, system_arguments
 from ztmcp_desktop.sandbox.process import ConfinedProcess
 from ztmcp_desktop.sandbox.refusing import Refusing
@@ -130,9 +130,11 @@ class Bubblewrap:
                 else:
                     yield from ("--ro-bind", os.devnull, path)
                 continue
+            if mount.path.name == COMMON_DIR:
+                keep_common(mount.path)
             option = "--bind" if mount.access is Access.READ_WRITE else "--ro-bind"
             if not mount.path.exists():
-                # Only `.git/hooks` is covered before it is there.
+                # Of folders, only `.git/hooks` is covered before it is there.
                 yield from ("--perms", "0755", "--tmpfs", path, "--remount-ro", path)
             elif by_descriptor:
                 yield from (f"{option}-fd", descriptors.keep(open_exactly(mount.path)), path)

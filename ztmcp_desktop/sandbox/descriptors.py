@@ -9,6 +9,7 @@ from typing import Self
 
 from ztmcp_desktop.domain.denial import Code, Denial
 
+COMMON_DIR = "commondir"
 _STANDARD_ERROR = 2
 
 
@@ -66,6 +67,25 @@ def open_exactly(path: Path) -> int:
         os.close(number)
         raise Denial(Code.OUTSIDE_LIMITS, f"{path} is reached through a link, so it is not what was approved")
     return number
+
+
+def keep_common(path: Path) -> None:
+    """Make a repository's `commondir` where it is missing, saying what holds without it, so that it can be covered.
+
+    A missing file cannot be covered, and git runs what the configuration says of the folder that is named in it. The
+    file stays: it means the same as none (gitrepository-layout(5)).
+
+    Raises:
+        Denial: it cannot be made, so the repository cannot be kept from being led elsewhere (`outside-limits`).
+    """
+    try:
+        number = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o644)
+    except FileExistsError:
+        return
+    except OSError as error:
+        raise Denial(Code.OUTSIDE_LIMITS, f"{path} cannot be kept from being written: {error.strerror}") from error
+    with os.fdopen(number, "wb") as file:
+        file.write(b".\n")
 
 
 def keep_to_ourselves() -> None:

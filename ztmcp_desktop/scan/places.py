@@ -39,6 +39,7 @@ READ_ONLY_ANYWHERE = _table("""
     .git/hooks
     .git/config
     .git/config.worktree
+    .git/commondir
     .mcp.json
     .cursor/mcp.json
     .vscode/mcp.json

@@ -33,7 +33,7 @@ __all__ = [
 MAX_ENTRIES = 1_000_000
 MAX_PROTECTED = 1024
 _SKIPPED = frozenset({"node_modules", "__pycache__"})
-_CONTROL = frozenset({"hooks", "config", "config.worktree"})
+_CONTROL = frozenset({"hooks", "config", "config.worktree", "commondir"})
 _TABLES = (HIDDEN_ANYWHERE, HIDDEN_AT_HOME, READ_ONLY_ANYWHERE, READ_ONLY_AT_HOME, SOCKET_PLACES)
 _LAST_NAMES = frozenset(parts[-1] for table in _TABLES for parts in table) | _CONTROL | {".git"}
 
@@ -86,6 +86,8 @@ def is_protected(path: Path, access: Access, own: tuple[Path, ...], user_home: P
 
 def protected_paths(folder: Path, own: tuple[Path, ...], user_home: Path) -> tuple[Protected, ...]:
     """Everything inside `folder` that must be covered, outermost first; only what exists, but for `.git/hooks`.
+
+    And but for `.git/commondir`, which sends git to another folder for its configuration (gitrepository-layout(5)).
 
     Does not look into `node_modules` and follows no links, since what they lead to is not mounted.
 
@@ -177,6 +179,9 @@ def _is_repository_control(path: Path, keys: Parts) -> bool:
     """Hooks and configuration of a bare repository or a submodule; and `.git` as a file, which points to another."""
     if keys and keys[-1] == ".git":
         return path.is_file()
+    if keys[-1:] == ("commondir",) and (path.parent / "HEAD").is_file():
+        # Of a worktree, which has no objects of its own.
+        return True
     return any(key in _CONTROL and _is_repository(Path(*path.parts[:depth])) for depth, key in enumerate(keys))
 
 
@@ -188,7 +193,7 @@ def _is_repository(folder: Path) -> bool:
 
 
 def _walk(folder: Path, home: Path) -> Iterator[Path]:
-    """The paths below `folder` whose names may matter, outermost first; `.git/hooks` even where it is missing."""
+    """The paths below `folder` whose names may matter, outermost first; some of git's even where they are missing."""
     pending, seen = [str(folder)], 0
     while pending:
         try:
@@ -204,9 +209,12 @@ def _walk(folder: Path, home: Path) -> Iterator[Path]:
                     key = _key(entry.name)
                     if key in _LAST_NAMES:
                         yield Path(entry.path)
+                    if key == "head" and _is_repository(Path(entry.path).parent):
+                        yield Path(entry.path).with_name("commondir")
                     if entry.is_dir(follow_symlinks=False):
                         if key == ".git":
                             yield Path(entry.path) / "hooks"
+                            yield Path(entry.path) / "commondir"
                         if _descends(Path(entry.path), key, home):
                             pending.append(entry.path)
         except (PermissionError, FileNotFoundError):
