@@ -18,7 +18,11 @@ class Digester:
 
     def of(self, purpose: str, value: Json) -> Digest:
         """The digest of `value`; the same value gives another digest for another `purpose`."""
-        message = purpose.encode() + b"\0" + canonical(value)
+        return self.of_encoded(purpose, canonical(value))
+
+    def of_encoded(self, purpose: str, encoded: bytes) -> Digest:
+        """The digest of the value whose canonical form is `encoded`."""
+        message = purpose.encode() + b"\0" + encoded
         return Digest(hmac.new(self._key.open(), message, hashlib.sha256).hexdigest())
 
     def matches(self, digest: str, purpose: str, value: Json) -> bool:

@@ -6,6 +6,7 @@ from typing import Any
 
 Json = Any
 JsonObject = dict[str, Any]
+_CANONICAL = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False)
 
 
 def canonical(value: Json) -> bytes:
@@ -13,7 +14,7 @@ def canonical(value: Json) -> bytes:
 
     Not RFC 8785, which cannot hold integers beyond 2**53; equal values give equal bytes.
     """
-    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False).encode("ascii")
+    return _CANONICAL.encode(value).encode("ascii")
 
 
 def map_strings(value: Json, change: Callable[[str], str]) -> Json:

@@ -38,6 +38,9 @@ class PinnedCatalogue:
         self._digester = digester
         self._known: dict[ServerName, _Approval | None] = {}
         self._hashes: dict[str, tuple[tuple[int, ...], str]] = {}
+        # Digests of things that are the very same objects as before, so that a call computes none of them.
+        self._pins: dict[tuple[ServerName, ItemKind, str], Pin] = {}
+        self._termed: dict[ServerName, tuple[Server, str]] = {}
 
     def offer(self, server: ServerName) -> Offer:
         approval = self._valid(server)
@@ -70,7 +73,13 @@ class PinnedCatalogue:
                 Code.CHANGED_SINCE_APPROVAL,
                 f"{server} has changed this {_NOUNS.get(kind, 'resource')} since it was approved; approve it again",
             )
-        return pin(self._digester, server, kind, item)
+        return self._pin(server, kind, name, item)
+
+    def _pin(self, server: ServerName, kind: ItemKind, name: str, item: JsonObject) -> Pin:
+        known = self._pins.get((server, kind, name))
+        if known is None or known.item is not item:
+            known = self._pins[server, kind, name] = pin(self._digester, server, kind, item)
+        return known
 
     @staticmethod
     def _template(offer: Offer, uri: str) -> JsonObject | None:
@@ -157,9 +166,13 @@ class PinnedCatalogue:
     def _save(self, server: ServerName, approval: _Approval) -> None:
         self._state.save(_record_name(server), _to_record(approval))
         self._known[server] = approval
+        self._pins.clear()
 
     def _terms(self, server: Server) -> str:
-        return self._digester.of("terms", server.terms())
+        known = self._termed.get(server.name)
+        if known is None or known[0] is not server:
+            known = self._termed[server.name] = (server, self._digester.of("terms", server.terms()))
+        return known[1]
 
     def _hash(self, path: Path) -> str:
         """Hex SHA-256 of the file, read again only when the system says that it was touched."""

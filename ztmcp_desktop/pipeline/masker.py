@@ -8,7 +8,7 @@ from ztmcp_desktop.domain.names import ServerName, SessionId
 from ztmcp_desktop.domain.proof import Kinds
 from ztmcp_desktop.pipeline.surrogates import Surrogates
 from ztmcp_desktop.scan.redact import number_text
-from ztmcp_desktop.scan.sensitive import find
+from ztmcp_desktop.scan.sensitive import find, occurs_in
 
 MIN_BLOB_CHARS = 256
 _BLOB_KEYS = frozenset({"data", "blob"})
@@ -23,7 +23,9 @@ class Masker:
         self._surrogates = surrogates
 
     def mask_value(self, session: SessionId, server: ServerName, value: Json) -> tuple[Json, Kinds]:
-        """A copy of `value` with every finding in strings, keys and numbers replaced, and what was found."""
+        """`value` with every finding in strings, keys and numbers replaced, and what was found."""
+        if not _may_hold(value):
+            return value, ()
         counts: dict[str, int] = {}
 
         def stand_in(kind: str, found: str) -> str:
@@ -35,6 +37,8 @@ class Masker:
 
 def kinds_in(value: Json) -> Kinds:
     """What sensitive data is in `value`, and how often."""
+    if not _may_hold(value):
+        return ()
     counts: dict[str, int] = {}
 
     def keep(kind: str, found: str) -> str:
@@ -43,6 +47,31 @@ def kinds_in(value: Json) -> Kinds:
 
     _walk(value, "", keep)
     return tuple(sorted(counts.items()))
+
+
+def _may_hold(value: Json) -> bool:
+    """Whether anything in `value` looks sensitive: one look at all texts together clears most values."""
+    texts: list[str] = []
+    _gather(value, "", texts)
+    return occurs_in(texts)
+
+
+def _gather(value: Json, key: str, texts: list[str]) -> None:
+    match value:
+        case str():
+            if not _is_blob(key, value):
+                texts.append(value)
+        case bool() | None:
+            return
+        case int() | float():
+            texts.append(number_text(value))
+        case list():
+            for item in value:
+                _gather(item, key, texts)
+        case dict():
+            texts.extend(value)
+            for name, item in value.items():
+                _gather(item, name, texts)
 
 
 def _walk(value: Json, key: str, replace: Replace) -> Json:

@@ -9,6 +9,7 @@ from ztmcp_desktop.domain.denial import Code, Denial
 from ztmcp_desktop.domain.json import Json, JsonObject
 from ztmcp_desktop.domain.proof import Forwarded, Screened
 from ztmcp_desktop.scan.hidden import signs as hidden_signs
+from ztmcp_desktop.scan.injection import is_plain
 from ztmcp_desktop.scan.injection import signs as injection_signs
 
 MAX_INLINE_BYTES = 64 * 1024
@@ -44,8 +45,13 @@ class Screen:
 
 def signs_in(value: Json) -> tuple[str, ...]:
     """Every sign that some text in `value` shows, each once, in order of name."""
+    texts = list(_texts(value))
+    together = "\n".join(texts)
+    # One look at all of them clears most answers. Only ASCII: what letters hide depends on the text they stand in.
+    if is_plain(together) and not hidden_signs(together):
+        return ()
     found: set[str] = set()
-    for text in _texts(value):
+    for text in texts:
         found.update(hidden_signs(text))
         found.update(injection_signs(text))
     return tuple(sorted(found))

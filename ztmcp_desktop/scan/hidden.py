@@ -25,6 +25,10 @@ _ANSI = re.compile("[\x1b\x90\x9b\x9d]")
 _CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1a\x1c-\x1f\x7f-\x8f\x91-\x9a\x9c\x9e\x9f]")
 _LONE_RETURN = re.compile("\r(?!\n)")
 _BLANKS = re.compile(rf"\n{{{BLANK_RUN},}}|[ \t]{{{BLANK_RUN},}}")
+# Four places of each long enough run are multiples of this, so a part of the text says whether to look for one.
+_STRIDE = BLANK_RUN // 4
+_SOME_BLANKS = re.compile(r"\n{4}|[ \t]{4}")
+_INKED = bytes(range(0x20, 0x7F)) + b"\n\t"
 _ACCENTS = "\u0300-\u036f\u0483-\u0489\u1ab0-\u1aff\u1dc0-\u1dff\u20d0-\u20ff\ufe20-\ufe2f"
 _STACK = re.compile(f"[{_ACCENTS}]{{{MAX_STACKED + 1},}}")
 _NOT_ASCII = re.compile(r"[^\x00-\x7f]+")
@@ -110,13 +114,15 @@ def _mixed(word: str, twins: frozenset[str]) -> str:
 def signs(text: str) -> tuple[str, ...]:
     """Short stable names of what is hidden in `text`, none for ordinary writing in any script, emoji included."""
     found = []
-    if _ANSI.search(text):
-        found.append("ansi")
-    if _CONTROL.search(text):
-        found.append("control")
-    if _LONE_RETURN.search(text):
-        found.append("overwrites-line")
-    if _BLANKS.search(text):
+    # One pass clears most texts of all that is told apart here.
+    if not text.isascii() or text.encode("ascii").translate(None, _INKED):
+        if _ANSI.search(text):
+            found.append("ansi")
+        if _CONTROL.search(text):
+            found.append("control")
+        if _LONE_RETURN.search(text):
+            found.append("overwrites-line")
+    if _SOME_BLANKS.search(text[::_STRIDE]) and _BLANKS.search(text):
         found.append("long-blank")
     if not text.isascii():
         found += _unicode_signs(text)

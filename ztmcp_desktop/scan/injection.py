@@ -66,6 +66,11 @@ def signs(text: str) -> tuple[str, ...]:
     return tuple(sorted(found))
 
 
+def is_plain(text: str) -> bool:
+    """Whether neither `text` nor any part of it shows a sign, nor holds what would have to be decoded first."""
+    return not (_plain_signs(text) or _BASE64.search(text) or _HEX.search(text)) if text.isascii() else False
+
+
 def _plain_signs(text: str) -> set[str]:
     data = text.encode("utf-8", "replace").decode("utf-8")
     hits = _SET.Match(data)

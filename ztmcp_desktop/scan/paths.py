@@ -82,13 +82,13 @@ def _may_be(leaf: Leaf) -> bool:
 
 def _basis(leaf: Leaf, formats: dict[str, str]) -> Basis | None:
     """Why this string is a path, None if it is none. A URL of the web is none, unless it climbs."""
-    climbs = bool(_CLIMBS.search(leaf.value))
     if len(leaf.value) > MAX_PATH_CHARS and not is_file_url(leaf.value.lstrip()):
         # No system opens a longer path, so this is a document or a picture.
         return None
     if leaf.is_key:
         return Basis.LOOKS if _looks(leaf.value) else None
     if _is_named(leaf, formats):
+        climbs = _CLIMBS.search(leaf.value) is not None
         return None if _is_url(leaf.value.strip()) and not climbs else Basis.NAMED
     if _looks(leaf.value) and not leaf.prose:
         return Basis.NAMED if is_file_url(leaf.value.strip()) or _may_be(leaf) else Basis.LOOKS

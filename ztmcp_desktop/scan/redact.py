@@ -1,7 +1,7 @@
 """One-way masking of JSON for the ledger and the logs: what is sensitive becomes a label, for good."""
 
 from ztmcp_desktop.domain.json import Json
-from ztmcp_desktop.scan.sensitive import find
+from ztmcp_desktop.scan.sensitive import find, occurs_in
 
 MAX_INTEGER = 10**40
 
@@ -22,8 +22,30 @@ def redact_text(text: str, context: str = "") -> str:
 
 
 def redact(value: Json) -> Json:
-    """A copy of `value` with every finding in its strings, keys and numbers replaced by its label."""
+    """`value` with every finding in its strings, keys and numbers replaced by its label; the same if there is none."""
+    texts: list[str] = []
+    if _is_json(value, texts) and not occurs_in(texts):
+        return value
     return _redacted(value, "")
+
+
+def _is_json(value: object, texts: list[str]) -> bool:
+    """Whether `value` is JSON and nothing else; `texts` gets every text that it could be redacted in."""
+    match value:
+        case str():
+            texts.append(value)
+        case None | bool():
+            pass
+        case int() | float():
+            texts.append(number_text(value))
+        case list():
+            return all(_is_json(item, texts) for item in value)
+        case dict():
+            texts.extend(value)
+            return all(_is_json(item, texts) for item in value.values())
+        case _:
+            return False
+    return True
 
 
 def _redacted(value: object, key: str) -> object:
