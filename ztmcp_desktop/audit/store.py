@@ -28,6 +28,9 @@ from ztmcp_desktop.ports import Clock
 MAX_WAITING = 1024
 MAX_GROUP = 64
 IDLE_S = 0.05
+# A batch of the index takes as long as many rows. It waits for quiet, though not for ever.
+QUIET_S = 0.25
+OVERDUE_S = 2.0
 _log = logging.getLogger(__name__)
 
 T = TypeVar("T")
@@ -62,7 +65,8 @@ class Store:
         self._digester = digester
         self._clock = clock
         self._loop = asyncio.get_running_loop()
-        self._queue: queue.Queue[_Pending | _Job | _Wake] = queue.Queue(MAX_WAITING)
+        # Its length is looked at before a row is put: only the loop's thread puts any.
+        self._queue: queue.SimpleQueue[_Pending | _Job | _Wake] = queue.SimpleQueue()
         self._rejections = Rejections()
         self._listeners: list[Listener] = []
         self._closed = False
@@ -70,6 +74,7 @@ class Store:
         self._catching_up = False
         self._copying = True
         self._flush_from = 0.0
+        self._wrote_at = self._indexed_at = time.monotonic()
         self._thread = threading.Thread(target=self._run, name="ledger", daemon=True)
 
     @classmethod
@@ -96,11 +101,10 @@ class Store:
         if self._closed:
             raise Denial(Code.GATEWAY_FAULT, "the ledger is closed")
         row = prepare(draft, self._clock.now(), self._digester)
+        if self._queue.qsize() >= MAX_WAITING:
+            raise Denial(Code.GATEWAY_FAULT, "too much waits to be put on record", Retry.LATER)
         future: asyncio.Future[int] = self._loop.create_future()
-        try:
-            self._queue.put_nowait(_Pending(row=row, future=future))
-        except queue.Full as error:
-            raise Denial(Code.GATEWAY_FAULT, "too much waits to be put on record", Retry.LATER) from error
+        self._queue.put(_Pending(row=row, future=future))
         return await future
 
     async def reject(self, draft: Draft, cause: str) -> None:
@@ -108,8 +112,8 @@ class Store:
             return
         first = not self._rejections.waiting()
         self._rejections.add(draft, cause, self._clock.now())
-        if first and not self._queue.full():
-            self._queue.put_nowait(_Wake())
+        if first and self._queue.qsize() < MAX_WAITING:
+            self._queue.put(_Wake())
 
     async def prune(self, before: datetime) -> int:
         """Leave out the rows older than `before`, up to the first call still open; how many they were.
@@ -151,11 +155,7 @@ class Store:
             except Exception as error:  # noqa: BLE001 - handed to whoever waits
                 done.set_exception(error)
 
-        job = _Job(do=run, last=last)
-        try:
-            self._queue.put_nowait(job)
-        except queue.Full:
-            await asyncio.to_thread(self._queue.put, job)
+        self._queue.put(_Job(do=run, last=last))
         return await asyncio.wrap_future(done)
 
     # From here on: the writing thread.
@@ -178,14 +178,14 @@ class Store:
         if job:
             job.do()
             self._indexing = True
-        elif not group:
+        elif self._may_index():
             self._index()
         return job is not None and job.last
 
     def _gather(self) -> tuple[list[_Pending], _Job | None]:
         group: list[_Pending] = []
         busy = self._indexing or self._writer.copy_is_behind or self._rejections.waiting()
-        wait_s = None if not busy else 0.001 if self._catching_up else IDLE_S
+        wait_s = None if not busy else 0.001 if self._catching_up and self._may_index() else IDLE_S
         while len(group) < MAX_GROUP:
             try:
                 item = self._queue.get(block=not group, timeout=wait_s)
@@ -203,7 +203,9 @@ class Store:
         placed: tuple[Row, ...] = ()
         try:
             placed = self._writer.write([pending.row for pending in group])
-            self._indexing = True
+            self._wrote_at = time.monotonic()
+            if not self._indexing:
+                self._indexing, self._indexed_at = True, self._wrote_at
         except Denial as refused:
             denial = refused
         except Exception as error:  # noqa: BLE001 - whatever failed, nobody may wait for ever
@@ -233,7 +235,12 @@ class Store:
         else:
             self._copying = True
 
+    def _may_index(self) -> bool:
+        now = time.monotonic()
+        return self._indexing and (now - self._wrote_at > QUIET_S or now - self._indexed_at > OVERDUE_S)
+
     def _index(self) -> None:
+        self._indexed_at = time.monotonic()
         try:
             self._indexing = self._catching_up = self._writer.index_some()
         except sqlite3.Error as error:

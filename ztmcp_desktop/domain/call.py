@@ -159,7 +159,12 @@ class Call:
 
     def proved(self, proof: Proof) -> "Call":
         """The call with one proof more."""
-        return replace(self, proofs=(*self.proofs, proof))
+        # What `replace` does, in a third of the time: each stage does it once a call.
+        made = object.__new__(type(self))
+        for name in self.__dataclass_fields__:
+            object.__setattr__(made, name, getattr(self, name))
+        object.__setattr__(made, "proofs", (*self.proofs, proof))
+        return made
 
     def proof(self, kind: type[P]) -> P:
         """The proof of this type.

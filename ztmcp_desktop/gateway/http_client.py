@@ -3,6 +3,7 @@
 import ipaddress
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from functools import lru_cache
 from typing import Protocol
 from urllib.parse import urljoin, urlsplit
 
@@ -14,6 +15,7 @@ CONNECT_S = 10.0
 MAX_REDIRECTS = 3
 MAX_HEADER_BYTES = 16 * 1024
 MAX_CONNECTIONS = 256
+MAX_ORIGINS = 256
 _SAME_METHOD = frozenset({307, 308})
 
 
@@ -47,6 +49,7 @@ class HttpClient(Protocol):
         """End every connection."""
 
 
+@lru_cache(MAX_ORIGINS)
 def origin(url: str) -> tuple[str, str, int]:
     """Scheme, host and port (RFC 6454).
 

@@ -31,20 +31,22 @@ def redact(value: Json) -> Json:
 
 def _is_json(value: object, texts: list[str]) -> bool:
     """Whether `value` is JSON and nothing else; `texts` gets every text that it could be redacted in."""
-    match value:
-        case str():
-            texts.append(value)
-        case None | bool():
-            pass
-        case int() | float():
-            texts.append(number_text(value))
-        case list():
-            return all(_is_json(item, texts) for item in value)
-        case dict():
-            texts.extend(value)
-            return all(_is_json(item, texts) for item in value.values())
-        case _:
-            return False
+    waiting = [value]
+    while waiting:
+        match waiting.pop():
+            case str() as text:
+                texts.append(text)
+            case None | bool():
+                continue
+            case int() | float() as number:
+                texts.append(number_text(number))
+            case list() as items:
+                waiting += items
+            case dict() as members:
+                texts += members
+                waiting += members.values()
+            case _:
+                return False
     return True
 
 
