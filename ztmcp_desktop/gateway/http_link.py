@@ -19,7 +19,6 @@ TELL_S = 10.0
 MAX_SESSION_CHARS = 256
 MAX_HEADER_CHARS = 8192
 _VISIBLE = re.compile(r"[\x21-\x7e]+")
-_LINE_END = re.compile(rb"\r\n|\n|\r")
 _FIELD = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,128}")
 _OURS = frozenset(
     {"host", "content-length", "content-type", "content-encoding", "accept", "accept-encoding", "connection"}
@@ -247,7 +246,7 @@ async def events(untrusted: AsyncIterator[bytes], limit_bytes: int) -> AsyncIter
         if after_return and chunk.startswith(b"\n"):
             chunk = chunk[1:]  # noqa: PLW2901 - the second half of a line's end
         after_return = chunk.endswith(b"\r") or (after_return and not chunk)
-        *ended, rest = _LINE_END.split(chunk)
+        *ended, rest = chunk.replace(b"\r\n", b"\n").replace(b"\r", b"\n").split(b"\n")
         for part in ended:
             line += part
             if not line:

@@ -56,7 +56,7 @@ def parse(untrusted_body: bytes, max_depth: int) -> JsonObject:
         raise Rejection(400, INVALID_REQUEST, "the body must be one JSON object")
     if untrusted_body.count(b"{") + untrusted_body.count(b"[") > max_depth and _deeper_than(value, max_depth):
         raise _malformed("the JSON is nested too deeply")
-    if "\\ud" in text.lower():
+    if "\\" in text and ("\\ud" in text or "\\uD" in text):
         _require_unicode(value)
     return value
 

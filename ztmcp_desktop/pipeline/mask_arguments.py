@@ -6,7 +6,7 @@ from enum import Enum, auto
 
 from ztmcp_desktop.domain.call import Call
 from ztmcp_desktop.domain.denial import Code, Denial, Retry
-from ztmcp_desktop.domain.json import canonical
+from ztmcp_desktop.domain.json import is_large
 from ztmcp_desktop.domain.proof import Judged, MaskedArguments
 from ztmcp_desktop.pipeline.masker import Masker, kinds_in
 
@@ -39,7 +39,7 @@ class MaskArguments:
     async def __call__(self, call: Call) -> Call:
         call.proof(Judged)
         arguments = call.arguments
-        large = len(canonical(arguments)) > MAX_INLINE_BYTES
+        large = is_large(arguments, MAX_INLINE_BYTES)
         kinds = await asyncio.to_thread(kinds_in, arguments) if large else kinds_in(arguments)
         names = tuple(kind for kind, _ in kinds)
         match self._treat(call, names) if kinds else Treatment.PASS:

@@ -4,7 +4,7 @@ import asyncio
 
 from ztmcp_desktop.domain.call import Call
 from ztmcp_desktop.domain.denial import Code, Denial, Retry
-from ztmcp_desktop.domain.json import Json, canonical
+from ztmcp_desktop.domain.json import Json, is_large
 from ztmcp_desktop.domain.names import ServerName, SessionId
 from ztmcp_desktop.domain.offer import ItemKind
 from ztmcp_desktop.domain.proof import Identified, Restored
@@ -60,7 +60,7 @@ class Restore:
         arguments, schema = call.arguments, pin.item.get("inputSchema")
         if schema is None:
             return
-        if len(canonical(arguments)) > MAX_INLINE_BYTES:
+        if is_large(arguments, MAX_INLINE_BYTES):
             why = await asyncio.to_thread(self._schemas.mismatch, pin.digest, "inputSchema", schema, arguments)
         else:
             why = self._schemas.mismatch(pin.digest, "inputSchema", schema, arguments)
