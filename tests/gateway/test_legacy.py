@@ -431,3 +431,21 @@ async def test_an_open_stream_ends_soon_after_its_token_expires(front: Front) ->
 
     await asyncio.wait_for(reader.readuntil(b"0\r\n\r\n"), 5)
     writer.close()
+
+
+@pytest.mark.parametrize(("level", "heard"), [(None, ["debug", "error"]), ("warning", ["error"])])
+async def test_a_session_hears_logs_from_the_level_that_it_set(
+    front: Front, level: str | None, heard: list[str]
+) -> None:
+    async def act(call: Call) -> Reply:
+        for line in ("debug", "error"):
+            await call.channel.notify("notifications/message", {"level": line, "data": "x"})
+        return Reply(body={"content": []})
+
+    front.gate.act = act
+    session = await front.initialize()
+    if level is not None:
+        await front.post(rpc("logging/setLevel", {"level": level}, 1), Mcp_Session_Id=session)
+    answer = await front.post(tool_call(number=2), Mcp_Session_Id=session)
+    assert [event["params"]["level"] for event in answer.events[:-1]] == heard
+    assert front.gate.seen[-1].log_level == level

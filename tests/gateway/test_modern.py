@@ -176,3 +176,13 @@ async def test_a_method_that_this_era_never_had_is_not_found(front: Front, metho
     answer = await front.post(modern(rpc(method, {"uri": "test://a"})), **modern_headers(method, None))
     assert (answer.status, answer.json["error"]["code"]) == (404, -32601)
     assert front.gate.seen == []
+
+
+async def test_a_client_that_did_not_ask_for_logs_hears_none(front: Front) -> None:
+    async def act(call: Call) -> Reply:
+        await call.channel.notify("notifications/message", {"level": "error", "data": "x"})
+        return Reply(body={"content": []})
+
+    front.gate.act = act
+    answer = await front.post(modern(tool_call()), **modern_headers())
+    assert answer.json["result"]["content"] == []

@@ -117,9 +117,17 @@ def test_the_envelope_of_a_modern_request_is_ours() -> None:
     assert sent["arguments"] == {"a": None}
 
 
-def test_an_older_client_promises_a_modern_server_nothing() -> None:
-    asked = call(Era.LEGACY, client_capabilities={"sampling": {}, "elicitation": {}})
-    assert outgoing(asked, asked.params, Era.MODERN)["_meta"][CAPABILITIES_KEY] == {}
+def test_an_older_client_promises_a_modern_server_what_it_can_be_asked_in_rounds() -> None:
+    asked = call(Era.LEGACY, client_capabilities={"sampling": {}, "elicitation": {}, "tasks": {}})
+    promised = outgoing(asked, asked.params, Era.MODERN)["_meta"][CAPABILITIES_KEY]
+    assert promised == {"roots": {}, "sampling": {}, "elicitation": {}}
+
+
+@pytest.mark.parametrize(("before", "after"), [(-32002, -32602), (-32042, -32021), (-32000, -32000)])
+def test_an_error_has_the_code_that_the_newer_era_knows(before: int, after: int) -> None:
+    reply = Reply(body={"code": before, "message": "no"}, is_error=True)
+    assert incoming(call(Era.MODERN), reply, Era.LEGACY).body["code"] == after
+    assert incoming(call(Era.LEGACY), reply, Era.LEGACY) is reply
 
 
 def test_a_request_for_input_is_refused_where_the_client_has_no_such_thing() -> None:

@@ -266,7 +266,7 @@ async def test_the_clock_of_a_call_stands_still_while_the_person_is_asked(start:
     assert behind.person.asked[0].proofs == ()
 
 
-@pytest.mark.parametrize(("era", "capabilities"), [(Era.LEGACY, {}), (Era.MODERN, {"elicitation": {}})])
+@pytest.mark.parametrize(("era", "capabilities"), [(Era.LEGACY, {}), (Era.MODERN, {}), (Era.MODERN, {"sampling": {}})])
 async def test_a_client_that_cannot_be_asked_is_not(
     start: Start, tmp_path: Path, era: Era, capabilities: dict[str, Any]
 ) -> None:

@@ -10,7 +10,7 @@ from typing import Protocol
 from ztmcp_desktop.domain.call import Call, Peer
 from ztmcp_desktop.domain.client import Principal
 from ztmcp_desktop.domain.denial import Code, Denial
-from ztmcp_desktop.domain.json import JsonObject
+from ztmcp_desktop.domain.json import Json, JsonObject
 from ztmcp_desktop.domain.names import CallId, ClientName, ServerName, SessionId
 from ztmcp_desktop.domain.offer import Era
 from ztmcp_desktop.gateway import sdk
@@ -22,6 +22,7 @@ from ztmcp_desktop.ports import Clock, Gate
 
 # Below whatever a server may report itself, so that its own progress still goes forward.
 _TINY_PROGRESS = 1e-6
+LEVELS = ("debug", "info", "notice", "warning", "error", "critical", "alert", "emergency")
 _WAITING = "waiting for the person or the server"
 
 
@@ -54,13 +55,16 @@ class Asker(Protocol):
 
 
 class ClientChannel:
-    """The port `Channel` over one response; without an asker the client cannot be asked."""
+    """The port `Channel` over one response. Without an asker the client cannot be asked; logs are those it wants."""
 
-    def __init__(self, exchange: Exchange, asker: Asker | None) -> None:
+    def __init__(self, exchange: Exchange, asker: Asker | None, framing: Framing) -> None:
         self._exchange = exchange
         self._asker = asker
+        self._framing = framing
 
     async def notify(self, method: str, params: JsonObject | None) -> None:
+        if method == "notifications/message" and not _wanted(self._framing, (params or {}).get("level")):
+            return
         message: JsonObject = {"jsonrpc": "2.0", "method": method}
         await self._exchange.push(message if params is None else {**message, "params": params})
 
@@ -100,7 +104,7 @@ class Calls:
             method=message["method"],
             params=message.get("params", {}),
             era=framing.era,
-            channel=ClientChannel(exchange, asker),
+            channel=ClientChannel(exchange, asker, framing),
             peer=arrival.peer,
             client_capabilities=framing.capabilities,
             log_level=framing.log_level,
@@ -133,6 +137,14 @@ class Calls:
         if call.era is Era.MODERN and isinstance(error, dict) and isinstance(error.get("code"), int):
             return Answer(message=answer.message, status=sdk.http_status(error["code"]))
         return answer
+
+
+def _wanted(framing: Framing, level: Json) -> bool:
+    """Whether the client wants a log line of this level; unasked, the handshake era leaves that to the server."""
+    if framing.log_level is None:
+        return framing.era is Era.LEGACY
+    known = level in LEVELS and framing.log_level in LEVELS
+    return not known or LEVELS.index(str(level)) >= LEVELS.index(framing.log_level)
 
 
 def _endings(call: Call, request_id: RequestId) -> Endings:

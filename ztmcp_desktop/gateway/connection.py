@@ -55,6 +55,11 @@ class Connection:
         return self._why_closed is None
 
     @property
+    def busy(self) -> bool:
+        """Whether the server works at something."""
+        return bool(self._flights)
+
+    @property
     def noises(self) -> dict[str, int]:
         """What was dropped, by kind."""
         return {kind.value: count for kind, count in self._noise.items()}

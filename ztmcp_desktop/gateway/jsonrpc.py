@@ -10,8 +10,12 @@ from ztmcp_desktop.domain.json import Json, JsonObject
 
 MAX_DEPTH = 128
 METHOD_NOT_FOUND = -32601
+INVALID_PARAMS = -32602
 INTERNAL_ERROR = -32603
 UNSUPPORTED_VERSION = -32022
+LEGACY_NOT_FOUND = -32002
+URL_ELICITATION_REQUIRED = -32042
+MISSING_CAPABILITY = -32021
 
 # orjson turns integers beyond 64 bits into floats, so a line with that many digits takes the slower way.
 _MANY_DIGITS = re.compile(rb"\d{19}")

@@ -6,7 +6,7 @@ from ztmcp_desktop.domain.json import JsonObject
 from ztmcp_desktop.domain.offer import Era
 from ztmcp_desktop.gateway import sdk
 from ztmcp_desktop.gateway.answers import send_bytes
-from ztmcp_desktop.gateway.calls import Arrival, Calls, Framing
+from ztmcp_desktop.gateway.calls import LEVELS, Arrival, Calls, Framing
 from ztmcp_desktop.gateway.exchange import Standing, Timing
 from ztmcp_desktop.gateway.intake import one
 from ztmcp_desktop.gateway.legacy_sessions import LegacySession, LegacySessions
@@ -43,14 +43,17 @@ class LegacyDoor:
         else:
             session = self._find(arrival)
             session.require_room(number)
-            await self._calls.serve(
+            answer = await self._calls.serve(
                 arrival,
                 message,
                 number,
-                Framing(era=Era.LEGACY, capabilities=session.capabilities),
+                Framing(era=Era.LEGACY, capabilities=session.capabilities, log_level=session.log_level),
                 asker=session,
                 began=lambda task: session.begin(number, task),
             )
+            level = message.get("params", {}).get("level")
+            if message["method"] == "logging/setLevel" and level in LEVELS and answer and "result" in answer.message:
+                session.log_level = level
 
     async def get(self, arrival: Arrival) -> None:
         """Open the session's one standing stream.

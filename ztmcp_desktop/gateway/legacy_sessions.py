@@ -30,6 +30,7 @@ class LegacySession:
         self.server = server
         self.capabilities = capabilities
         self.used_at = now
+        self.log_level: str | None = None
         self.in_flight: dict[RequestId, asyncio.Task[Answer]] = {}
         self.standing: Standing | None = None
         self._waiting: dict[str, asyncio.Future[JsonObject]] = {}

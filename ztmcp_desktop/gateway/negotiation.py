@@ -9,7 +9,7 @@ from ztmcp_desktop.domain.call import Call, Reply
 from ztmcp_desktop.domain.denial import Code, Denial
 from ztmcp_desktop.domain.json import Json, JsonObject
 from ztmcp_desktop.domain.offer import Era, Offer
-from ztmcp_desktop.gateway.jsonrpc import UNSUPPORTED_VERSION
+from ztmcp_desktop.gateway import jsonrpc
 
 LEGACY_VERSIONS = ("2024-11-05", "2025-03-26", "2025-06-18", Era.LEGACY.value)
 META_PREFIX = "io.modelcontextprotocol/"
@@ -57,7 +57,11 @@ async def discover(peer: Asking, capabilities: JsonObject) -> JsonObject:
     reply = await peer.ask("server/discover", {"_meta": envelope(capabilities, None)})
     if reply.is_error:
         supported = _supported(reply.body)
-        if reply.body.get("code") == UNSUPPORTED_VERSION and supported and not set(supported) & {*LEGACY_VERSIONS}:
+        if (
+            reply.body.get("code") == jsonrpc.UNSUPPORTED_VERSION
+            and supported
+            and not set(supported) & {*LEGACY_VERSIONS}
+        ):
             raise NotSpoken(Failure.NO_COMMON_VERSION)
         raise NotSpoken(Failure.NOT_SPOKEN)
     versions = reply.body.get("supportedVersions")
@@ -132,15 +136,16 @@ def outgoing(call: Call, params: JsonObject, upstream: Era) -> JsonObject:
 
 
 def capabilities_of(call: Call, upstream: Era) -> JsonObject:
-    """What is declared to the server: what the client can do in an era that it shares with the server.
+    """What is declared to the server: what the client can do, in whichever era it is asked.
 
-    Roots are ours to answer. Across eras the client cannot be asked, so nothing else is promised.
+    Roots are ours to answer, but for a client and a server of 2026-07-28, where the answer carries the request.
     """
-    asked = call.client_capabilities if call.era is upstream else {}
+    asked = call.client_capabilities
     given = {key: asked[key] for key in ("sampling", "elicitation") if isinstance(asked.get(key), dict)}
     if upstream is Era.LEGACY:
         return {"roots": {}, **given}
-    return {**({"roots": asked["roots"]} if isinstance(asked.get("roots"), dict) else {}), **given}
+    roots = {} if call.era is Era.LEGACY else asked.get("roots")
+    return {**({"roots": roots} if isinstance(roots, dict) else {}), **given}
 
 
 def incoming(call: Call, reply: Reply, upstream: Era) -> Reply:
@@ -149,8 +154,10 @@ def incoming(call: Call, reply: Reply, upstream: Era) -> Reply:
     Raises:
         Denial: the server asks for input in a way that the caller's era does not have (`server-unavailable`).
     """
-    if reply.is_error or call.era is upstream:
+    if call.era is upstream:
         return reply
+    if reply.is_error:
+        return _error_of(call, reply)
     body = dict(reply.body)
     if upstream is Era.MODERN:
         if body.pop("resultType", "complete") != "complete":
@@ -162,7 +169,20 @@ def incoming(call: Call, reply: Reply, upstream: Era) -> Reply:
         body.pop("cacheScope", None)
     else:
         body.setdefault("resultType", "complete")
-        if call.method in _CACHED:
+        if call.method in _CACHED and body["resultType"] == "complete":
             body.setdefault("ttlMs", 0)
             body.setdefault("cacheScope", "private")
     return Reply(body=body)
+
+
+def _error_of(call: Call, reply: Reply) -> Reply:
+    """The error with the code that the caller's era has for it (2026-07-28, basic: codes no longer in use)."""
+    body = reply.body
+    match call.era, body.get("code"):
+        case Era.MODERN, jsonrpc.LEGACY_NOT_FOUND:
+            return Reply(body={**body, "code": jsonrpc.INVALID_PARAMS}, is_error=True)
+        case Era.MODERN, jsonrpc.URL_ELICITATION_REQUIRED:
+            needed: JsonObject = {"requiredCapabilities": {"elicitation": {"url": {}}}}
+            return Reply(body={**body, "code": jsonrpc.MISSING_CAPABILITY, "data": needed}, is_error=True)
+        case _:
+            return reply

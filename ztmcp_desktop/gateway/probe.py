@@ -9,11 +9,11 @@ from ztmcp_desktop.domain.denial import Code, Denial, Retry
 from ztmcp_desktop.domain.json import JsonObject
 from ztmcp_desktop.domain.offer import Era, Offer
 from ztmcp_desktop.gateway.connection import Connection
+from ztmcp_desktop.gateway.conversation import Conversation
 from ztmcp_desktop.gateway.jsonrpc import INTERNAL_ERROR, error
 from ztmcp_desktop.gateway.link import Link, Noise, Route
 from ztmcp_desktop.gateway.negotiation import ALL_CAPABILITIES, NotSpoken
 from ztmcp_desktop.gateway.pins import compare
-from ztmcp_desktop.gateway.supervisor import Conversation
 
 SETTLE_S = 0.3
 MIN_SECOND_ERA_S = 5.0

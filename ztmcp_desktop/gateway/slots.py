@@ -51,7 +51,8 @@ class Slot:
     @property
     def idle(self) -> bool:
         """Whether nothing would be lost with it."""
-        return self.users == 0 and self.starting is None
+        talk = self.upstream.talk if self.upstream else None
+        return self.users == 0 and self.starting is None and not (talk is not None and talk.connection.busy)
 
 
 @dataclass(slots=True, eq=False)

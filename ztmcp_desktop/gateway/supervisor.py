@@ -16,65 +16,21 @@ from ztmcp_desktop.domain.offer import Era, ItemKind, Offer
 from ztmcp_desktop.domain.proof import Identified
 from ztmcp_desktop.domain.server import Server
 from ztmcp_desktop.gateway.connection import Connection
-from ztmcp_desktop.gateway.inventory import take
+from ztmcp_desktop.gateway.conversation import Conversation
 from ztmcp_desktop.gateway.jsonrpc import METHOD_NOT_FOUND, error
 from ztmcp_desktop.gateway.link import Link, Noise, Route
-from ztmcp_desktop.gateway.negotiation import NotSpoken, discover, envelope, handshake, incoming, outgoing
+from ztmcp_desktop.gateway.negotiation import NotSpoken, incoming, outgoing
+from ztmcp_desktop.gateway.parking import BRIDGED_METHODS, ParkedChannel, Parking
 from ztmcp_desktop.gateway.pins import same
+from ztmcp_desktop.gateway.rounds import after_urls, in_rounds
 from ztmcp_desktop.ports import Catalogue, Clock, Ledger, ReverseGate
 
 MAX_LISTING_AGE_S = 30.0
-MAX_RELISTS = 5
 SETTLE_S = 0.5
 RELIST_PAUSE_S = 1.0
 CLIENT_CAPABILITY = {"sampling/createMessage": "sampling", "elicitation/create": "elicitation"}
 
 _log = logging.getLogger(__name__)
-
-
-class Conversation:
-    """A connection in one era, with what the handshake gave and the lists as they were last."""
-
-    def __init__(self, connection: Connection, era: Era, capabilities: JsonObject, route: Route) -> None:
-        self.connection = connection
-        self.era = era
-        self._capabilities = capabilities
-        self.route = route
-        self.greeting: JsonObject = {}
-        self.stale = asyncio.Event()
-
-    async def ask(self, method: str, params: JsonObject | None) -> Reply:
-        return (await self.connection.ask(method, params, self.route))[0]
-
-    async def tell(self, method: str, params: JsonObject | None) -> None:
-        await self.connection.tell(method, params, self.route)
-
-    async def open(self) -> None:
-        """Start and greet. Raises `NotSpoken`, or a `Denial` where the server is gone."""
-        await self.connection.start()
-        if self.era is Era.MODERN:
-            self.greeting = await discover(self, self._capabilities)
-        else:
-            # The version is needed for `initialized` already, so it is looked at as soon as it comes.
-            self.greeting = await handshake(self, self._capabilities, self.connection.agreed)
-
-    async def offer(self) -> Offer:
-        """All that the server offers now; taken again while it says that it is changing."""
-        items: dict[ItemKind, tuple[JsonObject, ...]] = {}
-        for _ in range(MAX_RELISTS):
-            self.stale.clear()
-            capabilities = self.greeting.get("capabilities")
-            items = await take(self._list, capabilities if isinstance(capabilities, dict) else {})
-            if not self.stale.is_set():
-                break
-        if self.era is Era.MODERN:
-            return Offer(modern=self.greeting, items=items)
-        return Offer(legacy=self.greeting, items=items)
-
-    async def _list(self, method: str, params: JsonObject) -> tuple[Reply, int]:
-        if self.era is Era.MODERN:
-            params = {**params, "_meta": envelope(self._capabilities, None)}
-        return await self.connection.ask(method, params, self.route)
 
 
 class Upstream:
@@ -89,6 +45,7 @@ class Upstream:
         reverse: ReverseGate,
         ledger: Ledger,
         clock: Clock,
+        parking: Parking,
     ) -> None:
         self.principal = principal
         self.server = server
@@ -97,6 +54,7 @@ class Upstream:
         self._reverse = reverse
         self._ledger = ledger
         self._clock = clock
+        self._parking = parking
         self._seen = Offer()
         self._listed_at = 0.0
         self._listing = asyncio.Lock()
@@ -204,10 +162,30 @@ class Upstream:
         return True
 
     async def forward(self, call: Call, params: JsonObject, route: Route) -> Reply:
-        """Send the call. Raises as `Connection.forward`."""
+        """Send the call, what the server asks meanwhile put as the client's era has it.
+
+        Raises as `Connection.forward`, `Parking.run` and `in_rounds`.
+        """
         talk = self._talking()
-        sent = outgoing(call, params, talk.era)
-        reply = await talk.connection.forward(call, sent, route, self.server.limits.call_s)
+        with suppress(TimeoutError):
+            await talk.log_from(call.log_level)
+
+        async def send(call: Call, params: JsonObject) -> Reply:
+            sent = outgoing(call, params, talk.era)
+            return await talk.connection.forward(call, sent, route, self.server.limits.call_s)
+
+        match call.era, talk.era:
+            case Era.MODERN, Era.LEGACY if call.method in BRIDGED_METHODS:
+
+                async def start(way: ParkedChannel, plain: JsonObject) -> Reply:
+                    parked = replace(call, channel=way)
+                    return await after_urls(call, lambda: send(parked, plain), way.ask)
+
+                reply = await self._parking.run(call, start, params)
+            case Era.LEGACY, Era.MODERN if call.method in BRIDGED_METHODS:
+                reply = await in_rounds(call, params, lambda plain: send(call, plain), self._ask_for)
+            case _:
+                reply = await send(call, params)
         return incoming(call, reply, talk.era)
 
     async def tell(self, method: str, params: JsonObject | None) -> None:
@@ -234,16 +212,30 @@ class Upstream:
             case "ping":
                 return Reply(body={})
             case "roots/list":
-                folders = (folder.path for folder in self.server.limits.folders)
-                return Reply(body={"roots": [{"uri": path.as_uri(), "name": path.name} for path in folders]})
+                return self._roots()
             case "sampling/createMessage" | "elicitation/create" if call is not None and self._may_ask(method, call):
+                if isinstance(call.channel, ParkedChannel):
+                    # The answer that carries the question is judged as a whole, each question through the gate.
+                    return await call.channel.ask(method, params)
                 return await self._reverse.ask_client(_turned_round(call, method, params, self._clock))
             case _:
-                return Reply(body=error(METHOD_NOT_FOUND, "the client cannot be asked this"), is_error=True)
+                return _unasked()
+
+    def _roots(self) -> Reply:
+        folders = (folder.path for folder in self.server.limits.folders)
+        return Reply(body={"roots": [{"uri": path.as_uri(), "name": path.name} for path in folders]})
 
     def _may_ask(self, method: str, call: Call) -> bool:
-        same_era = self.talk is not None and self.talk.era is call.era
-        return same_era and CLIENT_CAPABILITY[method] in call.client_capabilities
+        reachable = self.talk is not None and (self.talk.era is call.era or isinstance(call.channel, ParkedChannel))
+        return reachable and CLIENT_CAPABILITY[method] in call.client_capabilities
+
+    async def _ask_for(self, method: str, params: JsonObject, call: Call) -> Reply:
+        """Put to a handshake-era client what a server of 2026-07-28 asks in its answer."""
+        if method == "roots/list":
+            return self._roots()
+        if CLIENT_CAPABILITY.get(method) not in call.client_capabilities:
+            return _unasked()
+        return await self._reverse.ask_client(_turned_round(call, method, params, self._clock))
 
     def told(self, method: str) -> None:
         # Not passed on: what clients see is the approved catalogue, which a server cannot change.
@@ -282,6 +274,10 @@ def _turned_round(call: Call, method: str, params: JsonObject, clock: Clock) -> 
         outbound=None,
         reply=None,
     )
+
+
+def _unasked() -> Reply:
+    return Reply(body=error(METHOD_NOT_FOUND, "the client cannot be asked this"), is_error=True)
 
 
 def _changed() -> Denial:

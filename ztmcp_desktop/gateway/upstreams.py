@@ -20,6 +20,7 @@ from ztmcp_desktop.gateway.http_client import HttpClient
 from ztmcp_desktop.gateway.http_link import HttpLink
 from ztmcp_desktop.gateway.link import Link, Route
 from ztmcp_desktop.gateway.negotiation import capabilities_of, preferred
+from ztmcp_desktop.gateway.parking import Parking
 from ztmcp_desktop.gateway.probe import probe
 from ztmcp_desktop.gateway.slots import Key, Slot, Slots, key_of
 from ztmcp_desktop.gateway.stderr_log import StderrLog
@@ -62,6 +63,7 @@ class StdioAndHttpUpstreams:
         self._clock = clock
         self._http = http
         self._slots = Slots()
+        self._parking = Parking()
         self._logs: dict[ServerName, StderrLog] = {}
 
     async def send(self, call: Call) -> Reply:
@@ -131,6 +133,7 @@ class StdioAndHttpUpstreams:
             reverse=self._reverse,
             ledger=self._ledger,
             clock=self._clock,
+            parking=self._parking,
         )
         try:
             era = preferred(call.era, self._catalogue.offer(server.name))
