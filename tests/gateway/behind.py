@@ -125,6 +125,7 @@ class Behind:
             ledger=self.ledger,
             clock=self.clock,
             http=self.http,
+            digester=make_digester(),
         )
 
     async def approve(self) -> None:

@@ -72,3 +72,11 @@ async def test_an_address_is_identified_again_when_its_stand_ins_are_turned_back
         await Restore(book, Schemas(), identify)(read_with_stand_in(book))
     assert refused.value.code is Code.CHANGED_SINCE_APPROVAL
     assert asked == [f"mail://{VALUE}"]
+
+
+async def test_a_servers_state_is_given_back_as_it_was() -> None:
+    book = Surrogates()
+    token = book.stand_in(SessionId("s1"), ServerName("files"), "EMAIL", VALUE)
+    params = {"name": "mail", "arguments": {}, "requestState": f"for {token}"}
+    call = await Restore(book, Schemas())(identified(make_call(params=params), TOOL))
+    assert call.params["requestState"] == f"for {VALUE}"

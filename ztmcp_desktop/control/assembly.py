@@ -124,6 +124,7 @@ async def _above(  # noqa: PLR0913, PLR0917 - the composition root's one step, s
         ledger=store,
         clock=clock,
         http=http,
+        digester=digester,
     )
     clients = Clients(state, clock, Sessions(clock, settings.session_idle_s))
     grants, lockdown = Grants(clock, settings.session_idle_s), StoredLockdown(state)

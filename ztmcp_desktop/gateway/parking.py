@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from ztmcp_desktop.domain.call import Call, Channel, Reply
 from ztmcp_desktop.domain.denial import Code, Denial, Retry
 from ztmcp_desktop.domain.json import Json, JsonObject
-from ztmcp_desktop.gateway.jsonrpc import INVALID_PARAMS, error
+from ztmcp_desktop.gateway.states import bound_to, not_given
 
 MAX_PARKED = 64
 MAX_PARKED_A_CLIENT = 8
@@ -106,9 +106,7 @@ class Parking:
             return await self._wait(_Parked(client=call.principal.client, binding=binding, channel=channel, work=work))
         parked = self._parked.get(handle) if isinstance(handle, str) else None
         if parked is None or not secrets.compare_digest(parked.binding, binding):
-            return Reply(
-                body=error(INVALID_PARAMS, "the requestState is none that this request was given"), is_error=True
-            )
+            return not_given()
         self._leave(str(handle), parked)
         parked.channel.channel = call.channel
         parked.channel.answer(params.get("inputResponses"))
@@ -149,7 +147,4 @@ class Parking:
 
 
 def _binding(call: Call, params: JsonObject) -> str:
-    """Who asks for what: a `requestState` is good for exactly that (2026-07-28, state handle hijacking)."""
-    asked = {key: value for key, value in params.items() if key not in {*_ROUND, "_meta"}}
-    who = [call.principal.client, call.principal.token, call.principal.session, call.server]
-    return json.dumps([*who, call.method, asked], sort_keys=True)
+    return json.dumps([call.principal.token, call.principal.session, *bound_to(call, params)], sort_keys=True)

@@ -23,6 +23,7 @@ from ztmcp_desktop.gateway.negotiation import NotSpoken, incoming, outgoing
 from ztmcp_desktop.gateway.parking import BRIDGED_METHODS, ParkedChannel, Parking
 from ztmcp_desktop.gateway.pins import same
 from ztmcp_desktop.gateway.rounds import after_urls, in_rounds
+from ztmcp_desktop.gateway.states import States
 from ztmcp_desktop.ports import Catalogue, Clock, Ledger, ReverseGate
 
 MAX_LISTING_AGE_S = 30.0
@@ -46,6 +47,7 @@ class Upstream:
         ledger: Ledger,
         clock: Clock,
         parking: Parking,
+        states: States,
     ) -> None:
         self.principal = principal
         self.server = server
@@ -55,6 +57,7 @@ class Upstream:
         self._ledger = ledger
         self._clock = clock
         self._parking = parking
+        self._states = states
         self._seen = Offer()
         self._listed_at = 0.0
         self._listing = asyncio.Lock()
@@ -184,6 +187,8 @@ class Upstream:
                 reply = await self._parking.run(call, start, params)
             case Era.LEGACY, Era.MODERN if call.method in BRIDGED_METHODS:
                 reply = await in_rounds(call, params, lambda plain: send(call, plain), self._ask_for)
+            case Era.MODERN, Era.MODERN if call.method in BRIDGED_METHODS:
+                reply = await self._states.run(call, lambda plain: send(call, plain), params)
             case _:
                 reply = await send(call, params)
         return incoming(call, reply, talk.era)

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from ztmcp_desktop.domain.call import Call, Outbound, Reply
 from ztmcp_desktop.domain.client import Principal
 from ztmcp_desktop.domain.denial import Code, Denial, Retry
+from ztmcp_desktop.domain.digest import Digester
 from ztmcp_desktop.domain.json import JsonObject
 from ztmcp_desktop.domain.ledger import Draft, EntryKind
 from ztmcp_desktop.domain.names import ClientName, ServerName
@@ -23,6 +24,7 @@ from ztmcp_desktop.gateway.negotiation import capabilities_of, preferred
 from ztmcp_desktop.gateway.parking import Parking
 from ztmcp_desktop.gateway.probe import probe
 from ztmcp_desktop.gateway.slots import Key, Slot, Slots, key_of
+from ztmcp_desktop.gateway.states import States
 from ztmcp_desktop.gateway.stderr_log import StderrLog
 from ztmcp_desktop.gateway.stdio import StdioLink
 from ztmcp_desktop.gateway.supervisor import Upstream
@@ -54,6 +56,7 @@ class StdioAndHttpUpstreams:
         ledger: Ledger,
         clock: Clock,
         http: HttpClient,
+        digester: Digester,
     ) -> None:
         self._servers = servers
         self._catalogue = catalogue
@@ -64,6 +67,7 @@ class StdioAndHttpUpstreams:
         self._http = http
         self._slots = Slots()
         self._parking = Parking()
+        self._states = States(digester)
         self._logs: dict[ServerName, StderrLog] = {}
 
     async def send(self, call: Call) -> Reply:
@@ -134,6 +138,7 @@ class StdioAndHttpUpstreams:
             ledger=self._ledger,
             clock=self._clock,
             parking=self._parking,
+            states=self._states,
         )
         try:
             era = preferred(call.era, self._catalogue.offer(server.name))

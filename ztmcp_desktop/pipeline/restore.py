@@ -1,6 +1,7 @@
 """Stage 3: stand-ins are turned back, so that every later stage judges the real values."""
 
 import asyncio
+from dataclasses import replace
 
 from ztmcp_desktop.domain.call import Call
 from ztmcp_desktop.domain.denial import Code, Denial, Retry
@@ -31,7 +32,12 @@ class Restore:
         if not isinstance(call.params.get("arguments", {}), dict):
             raise Denial(Code.SCHEMA_MISMATCH, "the arguments must be an object", Retry.DIFFERENT)
         kinds: dict[str, int] = {}
-        restored = call.with_arguments(self._restored(call.principal.session, identified.server, call.arguments, kinds))
+        session, server = call.principal.session, identified.server
+        restored = call.with_arguments(self._restored(session, server, call.arguments, kinds))
+        if "requestState" in restored.params:
+            # A server gets back, byte by byte, what it gave; in the answer that carried it, it was masked.
+            state = self._restored(session, server, restored.params["requestState"], kinds)
+            restored = replace(restored, params={**restored.params, "requestState": state})
         if restored.subject != identified.subject:
             if self._identify is None:
                 raise Denial(Code.GATEWAY_FAULT, "what is asked for is not what was identified")
