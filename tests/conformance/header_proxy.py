@@ -8,6 +8,7 @@ import contextlib
 import re
 
 MAX_HEAD_BYTES = 65536
+End = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 
 
 class HeaderProxy:
@@ -22,15 +23,9 @@ class HeaderProxy:
     async def _one(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with contextlib.suppress(OSError, asyncio.IncompleteReadError):
             head = self._changed(await reader.readuntil(b"\r\n\r\n"))
-            far_reader, far_writer = await asyncio.open_connection("127.0.0.1", self._gateway_port)
-            far_writer.write(head)
-            there = asyncio.create_task(_pump(reader, far_writer))
-            back = asyncio.create_task(_pump(far_reader, writer))
-            # One request a connection: either end's leaving ends it.
-            await asyncio.wait({there, back}, return_when=asyncio.FIRST_COMPLETED)
-            for task, end in ((there, far_writer), (back, writer)):
-                task.cancel()
-                end.close()
+            far = await asyncio.open_connection("127.0.0.1", self._gateway_port)
+            far[1].write(head)
+            await pump_both_ways((reader, writer), far)
         writer.close()
 
     def _changed(self, head: bytes) -> bytes:
@@ -42,6 +37,15 @@ class HeaderProxy:
         return (
             b"\r\n".join([*lines, b"Connection: close", b"Authorization: Bearer " + self._token.encode()]) + b"\r\n\r\n"
         )
+
+
+async def pump_both_ways(near: End, far: End) -> None:
+    """Pass bytes until either end leaves: there is one request a connection."""
+    tasks = [asyncio.create_task(_pump(near[0], far[1])), asyncio.create_task(_pump(far[0], near[1]))]
+    await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+    for task in tasks:
+        task.cancel()
+    far[1].close()
 
 
 async def _pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
