@@ -4,8 +4,6 @@ import json
 from collections.abc import Callable
 from typing import Any
 
-import orjson
-
 Json = Any
 JsonObject = dict[str, Any]
 _CANONICAL = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False)
@@ -17,14 +15,6 @@ def canonical(value: Json) -> bytes:
     Not RFC 8785, which cannot hold integers beyond 2**53; equal values give equal bytes.
     """
     return _CANONICAL.encode(value).encode("ascii")
-
-
-def is_large(value: Json, limit_bytes: int) -> bool:
-    """Whether `value` takes more than about so many bytes: for choosing a thread, not for refusing anything."""
-    try:
-        return len(orjson.dumps(value)) > limit_bytes
-    except TypeError:  # integers beyond 64 bits, lone surrogates
-        return len(canonical(value)) > limit_bytes
 
 
 def map_strings(value: Json, change: Callable[[str], str]) -> Json:

@@ -6,9 +6,9 @@ from enum import Enum, auto
 
 from ztmcp_desktop.domain.call import Call
 from ztmcp_desktop.domain.denial import Code, Denial, Retry
-from ztmcp_desktop.domain.json import is_large
 from ztmcp_desktop.domain.proof import Judged, MaskedArguments
 from ztmcp_desktop.pipeline.masker import Masker, kinds_in
+from ztmcp_desktop.scan.size import is_large
 
 MAX_INLINE_BYTES = 64 * 1024
 

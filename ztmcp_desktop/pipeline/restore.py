@@ -5,13 +5,14 @@ from dataclasses import replace
 
 from ztmcp_desktop.domain.call import Call
 from ztmcp_desktop.domain.denial import Code, Denial, Retry
-from ztmcp_desktop.domain.json import Json, is_large
+from ztmcp_desktop.domain.json import Json
 from ztmcp_desktop.domain.names import ServerName, SessionId
 from ztmcp_desktop.domain.offer import ItemKind
 from ztmcp_desktop.domain.proof import Identified, Restored
 from ztmcp_desktop.pipeline.schema import Schemas
 from ztmcp_desktop.pipeline.surrogates import Surrogates
 from ztmcp_desktop.ports import Stage
+from ztmcp_desktop.scan.size import is_large
 
 MAX_INLINE_BYTES = 64 * 1024
 
