@@ -16,6 +16,7 @@ from ztmcp_desktop.sandbox import seccomp
 from ztmcp_desktop.sandbox.bubblewrap import Bubblewrap
 
 READ_S = 20
+AT_FDCWD, CREATE = -100, 0o100 | 1
 # Numbers of x86-64 with arguments that would succeed, or fail otherwise, without the filter.
 CALLS = {
     "ptrace (PTRACE_TRACEME)": ((101, 0, 0, 0, 0), errno.EPERM),
@@ -36,6 +37,19 @@ CALLS = {
     "socket (packet)": ((41, 17, 3, 0), errno.EACCES),
     "socket (netlink, audit)": ((41, 16, 3, 9), errno.EACCES),
     "socketpair (unix datagram)": ((53, 1, 2, 0, 0), errno.EACCES),
+    "openat2": ((437, -1, 0, 0, 0), errno.ENOSYS),
+    "fchmod (set-user-ID)": ((91, 1, 0o4755), errno.EPERM),
+    "fchmod (set-group-ID)": ((91, 1, 0o2755), errno.EPERM),
+    "chmod (set-user-ID)": ((90, 0, 0o4755), errno.EPERM),
+    "fchmodat (set-user-ID)": ((268, AT_FDCWD, 0, 0o4755), errno.EPERM),
+    "fchmodat2 (set-user-ID)": ((452, AT_FDCWD, 0, 0o4755, 0), errno.EPERM),
+    "creat (set-user-ID)": ((85, 0, 0o4755), errno.EPERM),
+    "open (creates, set-user-ID)": ((2, 0, CREATE, 0o4755), errno.EPERM),
+    "openat (creates, set-user-ID)": ((257, AT_FDCWD, 0, CREATE, 0o4755), errno.EPERM),
+    "openat (nameless, set-user-ID)": ((257, AT_FDCWD, 0, 0o20200000 | 1, 0o4755), errno.EPERM),
+    "mknodat (set-user-ID)": ((259, AT_FDCWD, 0, 0o104755, 0), errno.EPERM),
+    "openat (opens; the mode is left over)": ((257, AT_FDCWD, 0, 0, 0o4755), errno.EFAULT),
+    "fchmod (plain)": ((91, -1, 0o755), errno.EBADF),
     "getpid by the x32 convention": ((0x40000000 + 39,), errno.ENOSYS),
 }
 

@@ -14,6 +14,7 @@ _NEW_NAMESPACES = 0x7E020000
 _TIOCSTI, _TIOCLINUX = 0x5412, 0x541C
 _AF_INET, _AF_INET6, _AF_NETLINK, _NETLINK_ROUTE = 2, 10, 16, 0
 _TYPE_MASK, _SOCK_DGRAM = 0xF, 2
+_CREATES, _SET_ID = 0o100 | 0o20000000, 0o6000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,12 +28,17 @@ class _Machine:
     ioctl: int
     socket: int
     socketpair: int
+    modes: tuple[tuple[int, int], ...]
+    """Calls that give a file its mode, with the argument that holds it."""
+    opens: tuple[tuple[int, int, int], ...]
+    """The same for calls that do so only where they make the file, with the argument that says so before it."""
 
 
 # New mount interface, pidfd_getfd, process_madvise, mount_setattr, quotactl_fd: one number on every processor.
 _DENIED_EVERYWHERE = (428, 429, 430, 431, 432, 433, 438, 440, 442, 443)
-# io_uring goes round this filter; clone3 hides its flags behind a pointer. Libraries know how to do without both.
-_ABSENT_EVERYWHERE = (425, 426, 427, 435)
+# io_uring goes round this filter; clone3 and openat2 hide what they are asked for behind a pointer. Libraries know how
+# to do without them.
+_ABSENT_EVERYWHERE = (425, 426, 427, 435, 437)
 
 # ptrace, syslog, uselib, ustat, sysfs, vhangup, modify_ldt, pivot_root, _sysctl, adjtimex, chroot, acct, settimeofday,
 # mount, umount2, swapon, swapoff, reboot, sethostname, setdomainname, iopl, ioperm, init_module, delete_module,
@@ -52,6 +58,9 @@ _X86_64 = _Machine(
     ioctl=16,
     socket=41,
     socketpair=53,
+    # chmod, fchmod, fchmodat, fchmodat2, creat, mknod, mknodat; open, openat.
+    modes=((90, 1), (91, 1), (268, 2), (452, 2), (85, 1), (133, 1), (259, 2)),
+    opens=((2, 1, 2), (257, 2, 3)),
 )
 # The same, as far as this processor has them.
 _AARCH64 = _Machine(
@@ -66,6 +75,8 @@ _AARCH64 = _Machine(
     ioctl=29,
     socket=198,
     socketpair=199,
+    modes=((52, 1), (53, 2), (452, 2), (33, 2)),
+    opens=((56, 2, 3),),
 )
 _MACHINES = {"x86_64": _X86_64, "aarch64": _AARCH64}
 
@@ -75,7 +86,9 @@ def program() -> bytes | None:
 
     It denies tracing, kernel keys, mounting, new namespaces, eBPF, io_uring, typing into a terminal (TIOCSTI), and
     sockets other than IP ones, which lead nowhere in an empty network namespace. So a socket of the host that lies in
-    a permitted folder cannot be connected to. Everything in another processor's calling convention is refused.
+    a permitted folder cannot be connected to. Nor can a file be given the rights of its owner or group for whoever runs
+    it (set-user-ID, set-group-ID), since that would hold outside too. Everything in another processor's calling
+    convention is refused.
     """
     machine = _MACHINES.get(platform.machine())
     return None if machine is None else b"".join(_instructions(machine))
@@ -144,4 +157,14 @@ def _instructions(machine: _Machine) -> list[bytes]:
         _refuse(errno.EACCES),
         allow,
     )
+    for number, mode_at in machine.modes:
+        lines += _block(number, *_mode_check(mode_at))
+    for number, flags_at, mode_at in machine.opens:
+        check = _mode_check(mode_at)
+        lines += _block(number, _argument(flags_at), _instruction(_ANY_BIT, _CREATES, 1, 0), allow, *check)
     return [*lines, allow]
+
+
+def _mode_check(mode_at: int) -> tuple[bytes, ...]:
+    check = _instruction(_ANY_BIT, _SET_ID, 0, 1)
+    return (_argument(mode_at), check, _refuse(errno.EPERM), _instruction(_RETURN, _ALLOW))
