@@ -98,7 +98,8 @@ async def test_a_fault_says_nothing_of_the_arguments(home: Home, plane: OnePlane
 
 
 @pytest.mark.parametrize(
-    "line", [b"", b"nonsense\n", b'{"verb": "echo"}\n', b'{"verb": "echo", "arguments": {}}', b"[]\n"]
+    "line",
+    [b"", b"nonsense\n", b'{"verb": "echo"}\n', b'{"verb": "echo", "arguments": {}}', b"[]\n", b"[" * 200_000 + b"\n"],
 )
 async def test_what_is_no_request_reaches_no_verb(home: Home, plane: OnePlane, line: bytes) -> None:
     answers = await raw(home, line)

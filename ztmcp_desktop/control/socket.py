@@ -69,7 +69,7 @@ class ControlSocket:
         try:
             async with asyncio.timeout(REQUEST_S):
                 verb, arguments = _request(await reader.readline())
-        except (TimeoutError, ValueError) as error:
+        except (TimeoutError, ValueError, RecursionError) as error:
             await _say(writer, _error(Denial(Code.SCHEMA_MISMATCH, f"no request: {error}")))
             return
         work = asyncio.ensure_future(self._answer(verb, arguments))
