@@ -21,12 +21,15 @@ class Client:
     _lines: list[tuple[asyncio.StreamReader, asyncio.StreamWriter]] = field(default_factory=list)
 
     async def open(self, connections: int) -> None:
-        parts = urlsplit(self.url)
         for _ in range(connections):
-            self._lines.append(await asyncio.open_connection(parts.hostname, parts.port, limit=LIMIT_BYTES))
+            self._lines.append(await self._connected())
         hello = {"protocolVersion": VERSION, "capabilities": {}, "clientInfo": {"name": "bench", "version": "1"}}
         await self._post(0, _message("initialize", hello, 0))
         await self._post(0, b'{"jsonrpc":"2.0","method":"notifications/initialized"}')
+
+    async def _connected(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        parts = urlsplit(self.url)
+        return await asyncio.open_connection(parts.hostname, parts.port, limit=LIMIT_BYTES)
 
     def close(self) -> None:
         for _, writer in self._lines:
@@ -43,6 +46,10 @@ class Client:
         return took
 
     async def _post(self, line: int, body: bytes) -> bytes:
+        if self._lines[line][0].at_eof():
+            # The other side may end what was idle for long, as between two bursts on a busy machine.
+            self._lines[line][1].close()
+            self._lines[line] = await self._connected()
         reader, writer = self._lines[line]
         parts = urlsplit(self.url)
         head = [
