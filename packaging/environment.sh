@@ -43,6 +43,15 @@ need_python() {
     fi
 }
 
+# keychain_answers: whether a keychain that can be read answers here, by the doctor's word.
+keychain_answers() {
+    # The doctor fails for other reasons too, such as a missing sandbox.
+    { "$venv/bin/python" -m ztmcp_desktop doctor --json 2>/dev/null || true; } | "$venv/bin/python" -c '
+import json, sys
+checks = json.loads(sys.stdin.read() or "{}").get("checks", [])
+sys.exit(not any(check["name"] == "keychain" and check["ok"] for check in checks))'
+}
+
 # What Qt needs of the system for a window on X11.
 qt_packages=(libxcb-cursor0 libegl1 libgl1 libxkbcommon-x11-0 libxcb-icccm4 libxcb-keysyms1 libxcb-image0
     libxcb-render-util0 libxcb-shape0 libxcb-xinerama0 libxcb-randr0 libdbus-1-3 libfontconfig1 libglib2.0-0
