@@ -60,7 +60,7 @@ def main() -> None:
         by_mail = f"SELECT name FROM people WHERE email = '{stand_in[0]}'"  # noqa: S608 - an example client's query
         call("ask again with a masked address", "query", sql=by_mail)
     call("reach outside the folder", "read_file", path="/etc/passwd")
-    call("ask for the weather", "forecast", city="Vienna")
+    call("ask for the weather, which a rule permits without asking", "forecast", city="Vienna")
     call("ask again, after the tool's description changed", "forecast", city="Vienna")
 
 

@@ -1,7 +1,7 @@
 """The demo's MCP server: files and a small database of invented people. Plain Python, over stdio.
 
 It behaves until its tool `forecast` was called once; then it changes that tool's description, as a poisoned update
-would.
+would. The demo has a rule that lets this tool through without asking, so that the change is seen whatever is answered.
 """
 
 import json

@@ -5,6 +5,7 @@ import json
 import os
 import re
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -16,6 +17,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from types import FrameType
 
 from ztmcp_desktop.control.resources import resource
 from ztmcp_desktop.domain.denial import Denial
@@ -28,6 +30,14 @@ START_S = 40.0
 STOP_S = 10.0
 STEP_S = 60.0
 MAX_TEXT = 300
+# The step that shows a changed description must come whatever the person answers before it.
+RULE = """permit (
+    principal == Client::"example",
+    action == Action::"call_without_asking",
+    resource == Tool::"demo/forecast"
+);
+"""
+_ENDING = (signal.SIGINT, signal.SIGTERM)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,17 +77,48 @@ class Failure(Exception):  # noqa: N818 - one line for the person
     """The demo cannot go on; the text says why."""
 
 
+class _Ended(BaseException):
+    """A signal ends the demo; not an `Exception`, so that nothing on the way takes it for a failure."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__(number)
+        self.number = number
+
+
 def run() -> int:
-    """Run the demo; the exit status is 0 when it ran through, whatever was answered."""
-    with tempfile.TemporaryDirectory(prefix="ztmcp-demo-") as folder:
-        stage = _Stage(root=Path(folder).resolve(), port=_free_port())
-        try:
-            return _play(stage)
-        except (Failure, Denial, subprocess.TimeoutExpired) as failure:
-            print(f"the demo stopped: {failure}", file=sys.stderr)
-            return 1
-        finally:
-            _forget_keys(stage)
+    """Run the demo; the exit status is 0 when it ran through, whatever was answered, and 128 + N after signal N."""
+    before = {number: signal.signal(number, _end) for number in _ENDING}
+    try:
+        with tempfile.TemporaryDirectory(prefix="ztmcp-demo-") as folder:
+            return _run_in(_Stage(root=Path(folder).resolve(), port=_free_port()))
+    except _Ended as ended:
+        print("\nthe demo was ended; its gateway, its home and its keys are gone", file=sys.stderr)
+        return 128 + ended.number
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _run_in(stage: _Stage) -> int:
+    try:
+        return _play(stage)
+    except (Failure, Denial, subprocess.TimeoutExpired) as failure:
+        print(f"the demo stopped: {failure}", file=sys.stderr)
+        return 1
+    finally:
+        _hear_no_more()
+        _forget_keys(stage)
+
+
+def _end(number: int, _frame: FrameType | None) -> None:
+    _hear_no_more()
+    raise _Ended(number)
+
+
+def _hear_no_more() -> None:
+    """What cleans up is not interrupted: a second signal does nothing."""
+    for number in _ENDING:
+        signal.signal(number, signal.SIG_IGN)
 
 
 def _play(stage: _Stage) -> int:
@@ -105,6 +146,9 @@ def _prepare(stage: _Stage) -> str:
     command = [sys.executable, server, str(stage.notes)]
     stage.run("server", "add", "demo", "--folder", f"{stage.notes}:rw", "--", *command)
     stage.run("server", "approve", "demo", "--yes")
+    rule = stage.root / "weather.cedar"
+    rule.write_text(RULE, encoding="utf-8")
+    stage.run("rule", "add", str(rule))
     return str(json.loads(stage.run("client", "add", "example", "--server", "demo", "--json"))["token"])
 
 
@@ -143,8 +187,21 @@ def _example_client(stage: _Stage, token: str) -> list[dict[str, str | None]]:
     script = str(resource("demo/client.py"))
     endpoint = f"http://127.0.0.1:{stage.port}/s/demo/mcp"
     process = subprocess.Popen(  # noqa: S603 - our own program
-        [sys.executable, script, endpoint, str(stage.notes)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        [sys.executable, script, endpoint, str(stage.notes)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        # Not of the terminal's group: Ctrl-C is for the demo, which ends the client.
+        start_new_session=True,
     )
+    try:
+        return _told(process, token)
+    finally:
+        process.kill()
+        process.wait()
+
+
+def _told(process: "subprocess.Popen[str]", token: str) -> list[dict[str, str | None]]:
     if process.stdin is None or process.stdout is None:
         raise Failure("the example client has no pipes")
     process.stdin.write(token + "\n")

@@ -56,7 +56,9 @@ class TerminalDesk:
             line = await self._next_line()
             if line == "":
                 self._ended = True
-                print("  nobody there: no", file=sys.stderr, flush=True)
+                print("  nobody can be asked, standard input is closed: no", file=sys.stderr, flush=True)
+                # What is withdrawn after this was answered already.
+                ticket.over = True
                 ticket.happen(Gone())
                 continue
             verdict = Verdict.ALLOW if line.strip().lower() == "y" else Verdict.DENY
