@@ -181,7 +181,18 @@ def test_paths_hosts_and_tables_can_be_named_in_a_rule(rules: Rules) -> None:
         ("", 1),
         ("// nothing but words", 1),
         ("permit (principal, action, resource);\n\n// a remark; with a semicolon\npermit (principal,, resource);", 4),
-        ('permit (principal, action, resource) when {\n context.colour == "red" };', 1),
+        ('permit (principal, action, resource) when {\n context.colour == "red" };', 2),
+        ('permit (\n principal,\n action == Action::"fly",\n resource\n);', 3),
+        ('// words\n\npermit (\n principal,\n action,\n resource in Srver::"x");', 6),
+        ("permit (\n principal,\n action === 1,\n resource);", 3),
+        ("permit (\n principal,\n action,\n resource)\n", 4),
+        ("permit (principal, action, resource)\npermit (principal, action, resource);", 2),
+        ('permit (principal, action, resource)\nwhen {\n context.risk == "read" &&\n context.risk == 3\n};', 4),
+        ('permit (principal, action, resource)\nwhen { ip("1.2.3.4") ==\n ip("x") };', 3),
+        (
+            "permit (principal, action, resource);\nforbid (principal,\n action, resource)\nwhen { context.risk > 1 };",
+            4,
+        ),
         ('permit (principal == User::"x", action, resource);', 1),
         ('permit (principal, action == Action::"fly", resource);', 1),
         ("permit (principal, action, resource) when { context.risk == 3 };", 1),
@@ -196,6 +207,11 @@ def test_a_wrong_rule_changes_nothing_and_says_where(rules: Rules, tmp_path: Pat
         rules.add("x", text)
     assert not (tmp_path / "rules" / "x.cedar").exists()
     assert rules.decide(ASK).permitted
+
+
+def test_a_rules_mistake_is_told_in_the_words_of_the_rule_alone(rules: Rules) -> None:
+    found = rules.check('permit (principal == User::"x", action, resource);', "x.cedar")
+    assert found[0].message == "unrecognized entity type 'User'"
 
 
 @pytest.mark.parametrize("name", ["default", "../x", "", ".x", "a/b", "x\n", "a" * 65])

@@ -12,8 +12,10 @@ import cedarpy
 from ztmcp_desktop.domain.names import RuleId
 from ztmcp_desktop.domain.offer import ItemKind
 from ztmcp_desktop.domain.policy import PolicyRequest
+from ztmcp_desktop.policy.places import line_of_mistake
 
 MAX_SETS = 256
+MAX_PLACED = 3
 _SERVER_KINDS = {"Tool", "Resource", "Prompt", "Server"}
 _RESOURCE_TYPES = {
     ItemKind.TOOL: "Tool",
@@ -22,12 +24,12 @@ _RESOURCE_TYPES = {
     ItemKind.PROMPT: "Prompt",
 }
 _ERRING = re.compile(r"error while evaluating policy `([^`]*)`")
-_POLICY = re.compile(r"policy(\d+)")
+_POLICY = re.compile(r"^for policy `policy\d+`, ")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Problem:
-    """What is wrong with a rule, and in which line (from 1) its statement begins."""
+    """What is wrong with a rule, and in which line (from 1)."""
 
     file: str
     line: int
@@ -53,7 +55,7 @@ class _Policy:
 
 
 def _statements(text: str) -> list[tuple[int, str]]:
-    """The policies of a text with the line each begins in; quoted strings and comments hide a semicolon."""
+    """The policies of a text with the line each begins in, space before it included; strings and comments hide `;`."""
     found: list[tuple[int, str]] = []
     start = 0
     for match in re.finditer(r'"(?:[^"\\]|\\.)*"|//[^\n]*|;', text, re.DOTALL):
@@ -62,11 +64,7 @@ def _statements(text: str) -> list[tuple[int, str]]:
             start = match.end()
     if re.sub(r"//[^\n]*", "", text[start:]).strip():
         found.append((start, text[start:]))
-    placed = []
-    for offset, statement in found:
-        lead = re.match(r"(?:\s|//[^\n]*)*", statement)
-        placed.append((text.count("\n", 0, offset + (lead.end() if lead else 0)) + 1, statement))
-    return placed
+    return [(text.count("\n", 0, offset) + 1, statement) for offset, statement in found]
 
 
 def _constraint(policy: Mapping[str, Any], variable: str) -> tuple[str, str] | None:
@@ -159,16 +157,22 @@ def _ruling(action: str, result: cedarpy.AuthzResult) -> Ruling:
 
 def problems(file: str, text: str, schema: str) -> tuple[Problem, ...]:
     """What keeps `text` from being a rule: it does not parse, breaks the schema, is a template, or is empty."""
+
+    def check(part: str) -> tuple[str, ...]:
+        errors = cedarpy.validate_policies(part, schema).errors
+        return tuple(dict.fromkeys(_POLICY.sub("", error.error) for error in errors))
+
     statements = _statements(text)
     if not statements:
         return (Problem(file=file, line=1, message="there is no rule in this file"),)
     found = []
     for line, statement in statements:
-        result = cedarpy.validate_policies(statement, schema)
-        messages = [_POLICY.sub("this rule", error.error).replace("`", "'") for error in result.errors]
-        if result.validation_passed and cedarpy.PolicySet.from_str(statement).templates():
-            messages = ["a template (with ?principal or ?resource) permits nothing by itself"]
-        found += [Problem(file=file, line=line, message=message) for message in dict.fromkeys(messages)]
+        messages = check(statement)
+        if not messages and cedarpy.PolicySet.from_str(statement).templates():
+            messages = ("a template (with ?principal or ?resource) permits nothing by itself",)
+        for message in messages[:MAX_PLACED]:
+            place = line + line_of_mistake(statement, message, check) - 1
+            found.append(Problem(file=file, line=place, message=message.replace("`", "'")))
     if not found and not cedarpy.validate_policies(text, schema).validation_passed:
         found.append(Problem(file=file, line=1, message="this file as a whole is not a set of rules"))
     return tuple(found)
