@@ -251,11 +251,49 @@ async def test_rules_come_and_go_on_record(room: Room) -> None:
 async def test_explain_says_whether_the_person_is_asked(room: Room) -> None:
     await room.add_server()
     await room.approve()
+    await room.plane.ask("client.add", {"name": "a"})
     asked = {"client": "a", "server": "files", "tool": "read_file", "args": {}}
     assert (await room.plane.ask("rule.explain", asked))["asked"] is True
     await room.plane.ask("rule.add", {"id": "mine", "text": RULE})
     explained = await room.plane.ask("rule.explain", asked)
     assert (explained["permitted"], explained["asked"], explained["rules"]) == (True, False, ["mine"])
+
+
+async def test_explain_runs_the_limits_as_a_call_does(room: Room) -> None:
+    (room.base / "notes").mkdir()
+    await room.add_server(folders=[[str(room.base / "notes"), "ro"]])
+    await room.approve()
+    await room.plane.ask("client.add", {"name": "a"})
+    asked = {"client": "a", "server": "files", "tool": "read_file", "args": {"path": "/etc/passwd"}}
+    explained = await room.plane.ask("rule.explain", asked)
+    assert (explained["permitted"], explained["asked"], explained["code"]) == (False, False, "outside-limits")
+    assert "outside" in explained["reason"]
+
+
+@pytest.mark.parametrize("name", ["client", "server", "tool"])
+async def test_explain_fails_for_what_is_not_there(room: Room, name: str) -> None:
+    await room.add_server()
+    await room.approve()
+    await room.plane.ask("client.add", {"name": "a"})
+    asked = {"client": "a", "server": "files", "tool": "read_file", "args": {}, name: "nobody"}
+    with pytest.raises(Denial) as denied:
+        await room.plane.ask("rule.explain", asked)
+    assert denied.value.code is Code.NOT_PERMITTED
+
+
+async def test_explain_says_that_a_client_has_no_token_for_the_server(room: Room) -> None:
+    await room.add_server()
+    await room.approve()
+    await room.add_server("other")
+    await room.approve("other")
+    await room.plane.ask("client.add", {"name": "a", "servers": ["other"]})
+    asked = {"client": "a", "server": "files", "tool": "read_file", "args": {}}
+    assert (await room.plane.ask("rule.explain", asked))["code"] == "unauthenticated"
+
+
+async def test_the_shipped_rule_stays_and_the_refusal_says_what_to_do(room: Room) -> None:
+    with pytest.raises(Denial, match="add a rule of your own"):
+        await room.plane.ask("rule.remove", {"id": "default"})
 
 
 async def test_status_says_how_it_is(room: Room) -> None:

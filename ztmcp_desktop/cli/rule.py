@@ -99,7 +99,9 @@ def explain(arguments: argparse.Namespace) -> int:
     if arguments.json:
         show_json(explained)
         return DONE
-    if not explained["permitted"]:
+    if explained["code"]:
+        verdict = f"refused ({explained['code']}): {explained['reason']}"
+    elif not explained["permitted"]:
         verdict = "forbidden" if explained["forbidden"] else "not permitted"
     else:
         verdict = "permitted, the person is asked" if explained["asked"] else "permitted without asking"

@@ -1,15 +1,13 @@
 """The person's rules: listed, checked, explained, added and removed."""
 
+from ztmcp_desktop.control.explaining import explain
 from ztmcp_desktop.control.parts import PlaneParts
 from ztmcp_desktop.control.verbs import Arguments, Verb, Verbs, Widening
 from ztmcp_desktop.domain.denial import Code, Denial
 from ztmcp_desktop.domain.json import JsonObject
 from ztmcp_desktop.domain.ledger import Draft, EntryKind
 from ztmcp_desktop.domain.names import ClientName, ServerName
-from ztmcp_desktop.domain.offer import ItemKind
-from ztmcp_desktop.domain.policy import PolicyRequest
-from ztmcp_desktop.domain.risk import Action
-from ztmcp_desktop.scan.harm import assess
+from ztmcp_desktop.policy.rules import SHIPPED
 
 Problems = list[JsonObject]
 
@@ -53,33 +51,8 @@ class RuleVerbs:
 
     async def explain(self, untrusted: JsonObject) -> JsonObject:
         arguments = Arguments.of(untrusted, "client", "server", "tool", "args")
-        server, tool = ServerName(arguments.name("server")), arguments.text("tool")
-        pin = self._parts.catalogue.identify(server, ItemKind.TOOL, tool)
-        assessment = assess("tools/call", pin.item, arguments.object("args"))
-        request = PolicyRequest(
-            client=ClientName(arguments.name("client")),
-            action=Action.CALL,
-            server=server,
-            kind=ItemKind.TOOL,
-            subject=tool,
-            risk=assessment.risk,
-            paths=(),
-            hosts=(),
-            tables=(),
-            sensitive=(),
-            signs=assessment.signs,
-            session=(),
-            now=self._parts.clock.now(),
-        )
-        explained = self._parts.rules.explain(request)
-        return {
-            "permitted": explained.decision.permitted,
-            "asked": explained.decision.permitted and not explained.decision.unasked,
-            "forbidden": explained.decision.forbidden,
-            "rules": list(explained.decision.rules),
-            "risk": assessment.risk.value,
-            "signs": list(assessment.signs),
-        }
+        client, server = ClientName(arguments.name("client")), ServerName(arguments.name("server"))
+        return await explain(self._parts, client, server, arguments.text("tool"), arguments.object("args"))
 
     async def add(self, untrusted: JsonObject) -> JsonObject:
         arguments = Arguments.of(untrusted, "id", "text")
@@ -94,8 +67,8 @@ class RuleVerbs:
     async def remove(self, untrusted: JsonObject) -> JsonObject:
         rule = Arguments.of(untrusted, "id").text("id")
         text = next((known.text for known in self._parts.rules.all() if known.id == rule), "")
-        if not self._parts.rules.remove(rule):
-            raise Denial(Code.NOT_PERMITTED, f"there is no rule {rule[:64]}")
+        if rule == SHIPPED or not self._parts.rules.remove(rule):
+            raise _not_there(rule)
         try:
             await self._record("remove", rule, {})
         except Denial:
@@ -114,7 +87,7 @@ class RuleVerbs:
         rule = Arguments.of(untrusted, "id").text("id")
         text = next((known.text for known in self._parts.rules.all() if known.id == rule and not known.shipped), None)
         if text is None:
-            raise Denial(Code.NOT_PERMITTED, f"there is no rule {rule[:64]}")
+            raise _not_there(rule)
         # What a rule forbade may be permitted without it.
         return Widening(title=f"Remove the rule {rule}", sentence="It no longer counts.", facts=((rule, text),))
 
@@ -126,3 +99,12 @@ class RuleVerbs:
     async def _record(self, what: str, rule: str, body: JsonObject) -> None:
         draft = Draft(kind=EntryKind.RULE, method=what, subject=rule, body=self._parts.redact(body))
         await self._parts.ledger.append(draft)
+
+
+def _not_there(rule: str) -> Denial:
+    if rule == SHIPPED:
+        return Denial(
+            Code.NOT_PERMITTED,
+            "the shipped rule cannot be removed; add a rule of your own that forbids instead",
+        )
+    return Denial(Code.NOT_PERMITTED, f"there is no rule {rule[:64]}; see: ztmcp rule list")
