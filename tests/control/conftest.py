@@ -41,6 +41,7 @@ class Servers(FakeUpstreams):
     def __init__(self) -> None:
         super().__init__()
         self.offered: Offer | None = OFFER
+        self.said: tuple[str, ...] = ("started",)
         self.probed: list[Server] = []
         self.stopped: list[tuple[str | None, str | None]] = []
 
@@ -54,7 +55,7 @@ class Servers(FakeUpstreams):
         self.stopped.append((server, client))
 
     def log(self, server: ServerName) -> tuple[str, ...]:
-        return ("started",)
+        return self.said
 
 
 class Programs:
@@ -62,11 +63,12 @@ class Programs:
 
     def __init__(self) -> None:
         self.folder = "/usr/bin"
+        self.installed: tuple[str, ...] = ()
 
     async def resolve(self, server: Server, install: bool) -> Runtime:
         assert isinstance(server.endpoint, LocalCommand)
         first, *others = server.endpoint.argv
-        return Runtime(argv=(f"{self.folder}/{first}", *others))
+        return Runtime(argv=(f"{self.folder}/{first}", *others), installed=self.installed)
 
 
 class Confining:

@@ -68,7 +68,28 @@ async def test_a_server_that_does_not_answer_is_approved_as_to_its_command_only(
     terms = await room.plane.ask("server.terms", {"name": "files"})
     seen = await room.plane.ask("server.approve-command", {"name": "files", "digest": terms["digest"]})
     assert seen["answered"] is False
+    assert seen["log"] == ["started"]
     assert room.catalogue.approval(FILES) == "command-approved"
+
+
+async def test_the_last_words_of_a_server_that_died_at_approval_outlive_the_process(room: Room) -> None:
+    await room.add_server()
+    room.upstreams.offered = None
+    terms = await room.plane.ask("server.terms", {"name": "files"})
+    await room.plane.ask("server.approve-command", {"name": "files", "digest": terms["digest"]})
+    room.upstreams.said = ()
+    assert await room.plane.ask("server.log", {"name": "files"}) == {"lines": ["started"]}
+    await room.plane.ask("server.remove", {"name": "files"})
+    await room.add_server()
+    assert await room.plane.ask("server.log", {"name": "files"}) == {"lines": []}
+
+
+async def test_what_was_installed_is_shown_before_the_second_yes(room: Room) -> None:
+    await room.add_server()
+    room.programs.installed = ("files@1.2.3",)
+    terms = await room.plane.ask("server.terms", {"name": "files"})
+    seen = await room.plane.ask("server.approve-command", {"name": "files", "digest": terms["digest"]})
+    assert seen["facts"][:2] == [["Installed", "files@1.2.3"], ["Runs as", "/usr/bin/node\nindex.js"]]
 
 
 async def test_two_yes_es_pin_what_was_shown_and_both_are_recorded(room: Room) -> None:

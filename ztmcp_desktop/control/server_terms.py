@@ -33,6 +33,7 @@ ADD_ARGUMENTS = (
 )
 MAX_ARGV = 256
 MAX_SIGNS = 100
+MIB = 1024**2
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,127}", re.ASCII)
 _HEADER = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,128}", re.ASCII)
 # These are made from each message, or are not for servers to see.
@@ -171,6 +172,8 @@ def terms_facts(server: Server, runtime: Runtime | None) -> tuple[tuple[str, str
         words = {Access.READ_ONLY: "read only", Access.READ_WRITE: "read and write"}
         folders = [f"{folder.path} ({words[folder.access]})" for folder in server.limits.folders]
         facts += [("Folders", "\n".join(folders) or "none"), ("Network", "none")]
+        facts.append(("Memory", f"at most {server.limits.memory_bytes / MIB:g} MiB"))
+        facts.append(("Processes", f"at most {server.limits.processes}"))
     if runtime is not None:
         facts.append(("Runs as", "\n".join(runtime.argv)))
         facts.append(("Sees, read only", "\n".join(str(path) for path in runtime.mounts) or "the system's programs"))
@@ -179,6 +182,13 @@ def terms_facts(server: Server, runtime: Runtime | None) -> tuple[tuple[str, str
     if not server.mask_results:
         facts.append(("Personal data in answers", "not masked"))
     return tuple(facts)
+
+
+def installed_facts(runtime: Runtime | None) -> tuple[tuple[str, str], ...]:
+    """What was installed for the command and how it is run, for the second step; empty where nothing was."""
+    if runtime is None or not runtime.installed:
+        return ()
+    return (("Installed", "\n".join(runtime.installed)), ("Runs as", "\n".join(runtime.argv)))
 
 
 def offer_facts(offer: Offer) -> tuple[tuple[str, str], ...]:

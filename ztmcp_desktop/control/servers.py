@@ -1,6 +1,7 @@
 """Servers: proposed, approved in two steps, shown, restarted, removed."""
 
 from ztmcp_desktop.control.approvals import Approvals
+from ztmcp_desktop.control.last_words import LastWords
 from ztmcp_desktop.control.parts import PlaneParts
 from ztmcp_desktop.control.secrets import SecretNames
 from ztmcp_desktop.control.server_terms import offer_json, proposed_server, runtime_json, terms_facts
@@ -72,7 +73,8 @@ class Servers:
         return {"name": name}
 
     async def log(self, untrusted: JsonObject) -> JsonObject:
-        return {"lines": list(self._parts.upstreams.log(self._named(untrusted).name))}
+        name = self._named(untrusted).name
+        return {"lines": list(self._parts.upstreams.log(name)) or LastWords(self._parts).of(name)}
 
     async def _adding(self, untrusted: JsonObject) -> Widening:
         server = self._proposed(untrusted)

@@ -1,7 +1,8 @@
 """What a server offers, seen once before its approval: both eras tried, nothing given to it."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+import signal
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 
 from ztmcp_desktop.domain.call import Call, Reply
@@ -14,9 +15,11 @@ from ztmcp_desktop.gateway.jsonrpc import INTERNAL_ERROR, error
 from ztmcp_desktop.gateway.link import Link, Noise, Route
 from ztmcp_desktop.gateway.negotiation import ALL_CAPABILITIES, NotSpoken
 from ztmcp_desktop.gateway.pins import compare
+from ztmcp_desktop.ports import ChildProcess
 
 SETTLE_S = 0.3
 MIN_SECOND_ERA_S = 5.0
+ENDING_S = 1.0
 
 Open = Callable[[Era], Awaitable[Link]]
 
@@ -101,3 +104,17 @@ async def _in_time(open_link: Open, era: Era, route: Route, limit_s: float) -> O
     finally:
         if connection is not None:
             await connection.close(Denial(Code.SERVER_UNAVAILABLE, "the probe is over"))
+
+
+async def ending_of(children: Sequence[ChildProcess]) -> str:
+    """How the first of these processes that ended by itself did, as a sentence; empty where we ended them all."""
+    for child in children:
+        try:
+            status = await asyncio.wait_for(child.wait(), ENDING_S)
+        except TimeoutError:
+            continue
+        if status >= 0:
+            return f"the server ended by itself, with exit status {status}"
+        if status != -signal.SIGKILL:
+            return f"the server was ended by the signal {-status} ({signal.strsignal(-status)})"
+    return ""

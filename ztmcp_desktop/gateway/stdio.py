@@ -13,6 +13,7 @@ from ztmcp_desktop.ports import ChildProcess
 
 READ_BYTES = 256 * 1024
 CLOSE_S = 3.0
+DRAIN_S = 0.5
 
 _log = logging.getLogger(__name__)
 
@@ -75,6 +76,8 @@ class StdioLink:
             await asyncio.wait_for(self._child.kill(), CLOSE_S)
         except TimeoutError:
             _log.error("a server's processes did not end within %s s", CLOSE_S)
+        # The last words of a server that died say why.
+        await asyncio.wait(self._tasks, timeout=DRAIN_S)
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)

@@ -22,13 +22,13 @@ from ztmcp_desktop.gateway.http_link import HttpLink
 from ztmcp_desktop.gateway.link import Link, Route
 from ztmcp_desktop.gateway.negotiation import capabilities_of, preferred
 from ztmcp_desktop.gateway.parking import Parking
-from ztmcp_desktop.gateway.probe import probe
+from ztmcp_desktop.gateway.probe import ending_of, probe
 from ztmcp_desktop.gateway.slots import Key, Slot, Slots, key_of
 from ztmcp_desktop.gateway.states import States
 from ztmcp_desktop.gateway.stderr_log import StderrLog
 from ztmcp_desktop.gateway.stdio import StdioLink
 from ztmcp_desktop.gateway.supervisor import Upstream
-from ztmcp_desktop.ports import Catalogue, Clock, Ledger, ReverseGate, Sandbox, ServerBook
+from ztmcp_desktop.ports import Catalogue, ChildProcess, Clock, Ledger, ReverseGate, Sandbox, ServerBook
 
 FIRST_BACKOFF_S = 1.0
 MAX_BACKOFF_S = 30.0
@@ -173,12 +173,14 @@ class StdioAndHttpUpstreams:
                         Code.SERVER_UNAVAILABLE, "the server ended just before this call; call again", Retry.LATER
                     )
                 runtime = await asyncio.to_thread(self._catalogue.runtime, server.name)
-                return await self._child(server, runtime, {**dict(plain), **env})
+                return self._pipes(server, await self._process(server, runtime, {**dict(plain), **env}))
 
-    async def _child(self, server: Server, runtime: Runtime, env: Mapping[str, str]) -> Link:
-        child = await self._sandbox.start(
+    async def _process(self, server: Server, runtime: Runtime, env: Mapping[str, str]) -> ChildProcess:
+        return await self._sandbox.start(
             Launch(server=server.name, runtime=runtime, limits=server.limits, env=Sealed(env))
         )
+
+    def _pipes(self, server: Server, child: ChildProcess) -> Link:
         log = self._logs.setdefault(server.name, StderrLog())
         return StdioLink(child, server.limits.result_bytes, log)
 
@@ -204,6 +206,7 @@ class StdioAndHttpUpstreams:
         self, server: Server, runtime: Runtime | None, headers: Sealed[Mapping[str, str]] | None = None
     ) -> Offer:
         route = Route(headers=_headers(server, headers.open() if headers else {}))
+        children: list[ChildProcess] = []
 
         async def link(era: Era) -> Link:
             match server.endpoint:
@@ -212,9 +215,16 @@ class StdioAndHttpUpstreams:
                 case LocalCommand(env=plain):
                     if runtime is None:
                         raise Denial(Code.GATEWAY_FAULT, "a local server cannot be probed without its runtime")
-                    return await self._child(server, runtime, dict(plain))
+                    child = await self._process(server, runtime, dict(plain))
+                    children.append(child)
+                    return self._pipes(server, child)
 
-        return await probe(link, route, server.limits.start_s)
+        try:
+            return await probe(link, route, server.limits.start_s)
+        except Denial as denial:
+            if denial.code is Code.SERVER_UNAVAILABLE and (how := await ending_of(children)):
+                raise Denial(denial.code, how) from denial
+            raise
 
     async def stop(self, server: ServerName | None = None, client: ClientName | None = None) -> None:
         slots = self._slots.take(client, server)

@@ -22,6 +22,8 @@ _NPM = re.compile(r"(?P<name>(?:@[a-z0-9~][\w.~-]*/)?[a-z0-9~][\w.~-]*)(?:@(?P<v
 _PYPI = re.compile(
     r"(?P<name>[A-Za-z0-9][\w.-]*)(?P<extras>\[[\w.,-]+\])?(?:(?:==|@)(?P<version>[\w.!+-]+))?", re.ASCII
 )
+_ERROR = re.compile(r"(?:npm (?:error|ERR!)|ERROR:)\s+(\S.*)")
+_ERROR_CODE = re.compile(r"npm (?:error|ERR!) (?:code|errno|syscall) .*")
 
 
 class Registry(StrEnum):
@@ -181,7 +183,7 @@ def _package_json(package: Path) -> JsonObject:
 
 
 async def _install_npm(wanted: Wanted, target: Path) -> str:
-    flags = ["--ignore-scripts", "--no-audit", "--no-fund", "--silent", "--no-package-lock"]
+    flags = ["--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error", "--no-package-lock"]
     await _run(*_npm(), "install", "--prefix", str(target), *flags, "--", wanted.spec, what=wanted.spec)
     return str(_package_json(target / "node_modules" / wanted.name).get("version", ""))
 
@@ -227,9 +229,15 @@ async def _run(*command: str, what: str) -> str:
             process.kill()
             await process.wait()
     if process.returncode != 0:
-        lines = err.decode(errors="replace").strip().splitlines() or ["no reason was given"]
-        raise _cannot(f"{what} could not be installed: {lines[-1][:300]}")
+        raise _cannot(f"{what} could not be installed: {installer_reason(err.decode(errors='replace'))}")
     return out.decode(errors="replace")
+
+
+def installer_reason(untrusted_stderr: str) -> str:
+    """The first line of an installer's errors that says what is wrong, without its label."""
+    lines = [line.strip() for line in untrusted_stderr.splitlines() if line.strip()]
+    errors = [found[1] for line in lines if (found := _ERROR.fullmatch(line)) and not _ERROR_CODE.fullmatch(line)]
+    return (errors or lines[-1:] or ["it gave no reason"])[0][:300]
 
 
 def _cannot(why: str) -> Denial:
