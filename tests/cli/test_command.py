@@ -4,12 +4,14 @@ import json
 import os
 import signal
 import socket
+import sqlite3
 import subprocess
 import sys
 import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -235,6 +237,24 @@ def test_a_call_goes_the_whole_way(ready: tuple[Machine, str], tmp_path: Path) -
     assert time.monotonic() - began_s < 5
     assert "holds" in machine.done("audit", "verify")
     until(lambda: not (machine.home / "run" / "control.sock").exists())
+
+
+def test_a_bad_row_is_named_in_json_too_and_by_the_doctor(machine: Machine) -> None:
+    machine.done("secret", "list")
+    machine.done("lock")
+    with closing(sqlite3.connect(machine.home / "data" / "ledger.db", isolation_level=None)) as ledger:
+        ledger.execute("DROP TRIGGER no_update")
+        ledger.execute("UPDATE entries SET subject = 'other' WHERE seq = 1")
+    ended = machine.run("audit", "verify", "--json")
+    assert (ended.returncode, json.loads(ended.stdout)["bad_seq"]) == (1, 1)
+    assert "run ztmcp audit verify" not in machine.run("audit", "verify").stderr
+    doctor = json.loads(machine.run("doctor", "--json").stdout)["checks"]
+    assert [check["ok"] for check in doctor if check["name"] == "ledger"] == [False]
+
+
+def test_what_is_empty_says_so(machine: Machine) -> None:
+    assert machine.done("audit", "search", "nonsense") == "No entry fits.\n"
+    assert machine.done("rule", "check") == "Every rule is fine.\n"
 
 
 def test_lockdown_survives_a_restart(ready: tuple[Machine, str]) -> None:

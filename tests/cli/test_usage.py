@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from ztmcp_desktop.cli import approving, secret
+from ztmcp_desktop.cli import approving, secret, server
 from ztmcp_desktop.cli.client import life_s
 from ztmcp_desktop.cli.main import make_parser, parse
-from ztmcp_desktop.cli.usage import guarded
+from ztmcp_desktop.cli.usage import counted, guarded
 from ztmcp_desktop.domain.denial import Code, Denial
 from ztmcp_desktop.domain.json import JsonObject
 
@@ -117,6 +117,57 @@ def test_a_servers_own_options_stay_with_it() -> None:
 @pytest.mark.parametrize(("text", "seconds"), [("90d", 7_776_000), ("1s", 1), ("5m", 300), ("2h", 7200)])
 def test_a_life_is_read_with_its_unit(text: str, seconds: int) -> None:
     assert life_s(text) == seconds
+
+
+@pytest.mark.parametrize(
+    "words", [["hunter2"], ["hunter2", "more"], ["--value", "hunter2"], ["--value=hunter2"], ["--", "hunter2"]]
+)
+def test_a_secret_among_the_arguments_is_refused_and_not_repeated(
+    words: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as ended:
+        parse(["secret", "set", "name", *words])
+    assert ended.value.code == 2
+    said = capsys.readouterr()
+    assert "hunter2" not in said.err + said.out
+    assert len(said.err.strip().splitlines()) == 1
+
+
+def test_the_refused_value_is_told_its_way(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        parse(["secret", "set", "name", "hunter2"])
+    assert "standard input" in capsys.readouterr().err
+
+
+def test_a_server_is_shown_in_plain_lines() -> None:
+    shown = server._lines(
+        {
+            "name": "files",
+            "approval": "approved",
+            "kind": "local",
+            "command": ["node", "a b.js"],
+            "url": None,
+            "env": {"LANG": "C"},
+            "folders": [["/srv", "ro"]],
+            "secrets": [["TOKEN", "github"]],
+            "runtime": {"argv": ["/usr/bin/node", "a b.js"], "mounts": ["/opt/x"], "installed": []},
+        }
+    )
+    assert shown == [
+        ("name", "files"),
+        ("approval", "approved"),
+        ("kind", "local"),
+        ("command", "node 'a b.js'"),
+        ("variable", "LANG=C"),
+        ("folder", "/srv (read only)"),
+        ("secret", "github as TOKEN"),
+        ("runs as", "/usr/bin/node 'a b.js'"),
+        ("sees", "/opt/x (read only)"),
+    ]
+
+
+def test_one_is_not_counted_as_many() -> None:
+    assert [counted(number, "row") for number in (0, 1, 2)] == ["0 rows", "1 row", "2 rows"]
 
 
 def test_a_secret_comes_from_standard_input(monkeypatch: pytest.MonkeyPatch) -> None:

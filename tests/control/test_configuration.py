@@ -48,7 +48,7 @@ def test_what_is_wrong_is_refused_with_its_line(file: Path, text: str, line: int
     file.write_text(text)
     with pytest.raises(Denial, match=f"line {line}: .*{named}") as refused:
         Configuration(file)
-    assert refused.value.code is Code.SCHEMA_MISMATCH
+    assert refused.value.code is Code.GATEWAY_FAULT
 
 
 @pytest.mark.attack("N11")

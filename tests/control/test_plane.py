@@ -304,6 +304,24 @@ async def test_status_says_how_it_is(room: Room) -> None:
     assert status["locked"] is False
 
 
+async def test_a_broken_rule_file_fails_the_reload_and_status_says_that_nothing_is_allowed(room: Room) -> None:
+    assert (await room.plane.ask("status", {}))["rules"] == {"work": True, "reason": ""}
+    (room.home.rules / "mine.cedar").write_text("permit (nonsense")
+    with pytest.raises(Denial) as refused:
+        await room.plane.ask("reload", {})
+    assert refused.value.code is Code.NOT_PERMITTED
+    rules = (await room.plane.ask("status", {}))["rules"]
+    assert rules["work"] is False
+    assert "a rule is broken, so nothing is allowed: mine.cedar:1" in rules["reason"]
+
+
+async def test_a_broken_settings_file_is_a_failure_and_no_wrong_usage(room: Room) -> None:
+    room.home.config_file.write_text("prot = 1\n")
+    with pytest.raises(Denial, match="line 1") as refused:
+        await room.plane.ask("reload", {})
+    assert refused.value.code is Code.GATEWAY_FAULT
+
+
 async def test_without_a_window_none_is_raised(room: Room) -> None:
     with pytest.raises(Denial, match="without a window"):
         await room.plane.ask("raise", {})

@@ -301,7 +301,7 @@ def test_a_broken_file_is_not_adopted(
     (tmp_path / "rules" / name).write_text(text)
     with pytest.raises(Denial) as raised:
         rules.adopt()
-    assert raised.value.code is Code.REFUSED_BY_RULE
+    assert raised.value.code is Code.NOT_PERMITTED
     assert state.records == {}
     refused(rules)
 

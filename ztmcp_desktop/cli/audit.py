@@ -1,12 +1,16 @@
 """`ztmcp audit …`."""
 
 import argparse
+import asyncio
 import sys
+from dataclasses import asdict
 from typing import Any
 
 from ztmcp_desktop.cli.connection import connected
-from ztmcp_desktop.cli.usage import DONE, FAILED, add_json, fail, guarded, show, show_json
+from ztmcp_desktop.cli.usage import DONE, FAILED, add_json, counted, fail, guarded, show, show_json
+from ztmcp_desktop.control.socket_client import NoGateway, ask_gateway
 from ztmcp_desktop.domain.json import JsonObject
+from ztmcp_desktop.settings import find_home
 
 DEFAULT_ROWS = 50
 MAX_PIECES = 100_000
@@ -58,6 +62,10 @@ def _filters(arguments: argparse.Namespace) -> JsonObject:
     }
 
 
+def _narrowed(arguments: argparse.Namespace) -> bool:
+    return any(_filters(arguments).values())
+
+
 def list_items(arguments: argparse.Namespace) -> int:
     """`ztmcp audit list` and `search`."""
     with connected() as connection:
@@ -65,6 +73,8 @@ def list_items(arguments: argparse.Namespace) -> int:
     if arguments.json:
         show_json(items)
         return DONE
+    if not items:
+        show("No entry fits." if _narrowed(arguments) else "No entry yet.")
     for item in items:
         who = " → ".join(name for name in (item["client"], item["server"]) if name)
         verdict = item["code"] or item["outcome"] or ("open" if item["kind"] == "opened" else item["kind"])
@@ -90,17 +100,33 @@ def show_entries(arguments: argparse.Namespace) -> int:
 
 def verify(arguments: argparse.Namespace) -> int:
     """`ztmcp audit verify`: exit status 1 names the first bad row."""
-    with connected() as connection:
-        found = connection.ask("audit.verify")
+    # Late, as all that needs the ledger's own code.
+    from ztmcp_desktop.control.verifying import MEND
+
+    found = _verification()
     if arguments.json:
         show_json(found)
     if found["bad_seq"] is not None or found["reason"]:
         where = f"row {found['bad_seq']}: " if found["bad_seq"] is not None else ""
-        return fail(f"the ledger does not hold: {where}{found['reason']}", FAILED)
+        return fail(f"the ledger does not hold: {where}{found['reason']}; {MEND}", FAILED)
     if not arguments.json:
         beyond = f", {found['beyond_head']} of them newer than the copy of the head" if found["beyond_head"] else ""
-        show(f"The ledger holds: {found['rows']} rows{beyond}.")
+        show(f"The ledger holds: {counted(found['rows'], 'row')}{beyond}.")
     return DONE
+
+
+def _verification() -> JsonObject:
+    """From the gateway that runs, else from the files: nothing can be assembled on a ledger that does not hold."""
+    from ztmcp_desktop.control.verifying import verify_ledger
+
+    home = find_home()
+    if not home.ledger.exists():
+        with connected() as connection:
+            return connection.ask("audit.verify")
+    try:
+        return ask_gateway(home, "audit.verify", {})
+    except NoGateway:
+        return asdict(asyncio.run(verify_ledger(home)))
 
 
 def export(arguments: argparse.Namespace) -> int:
@@ -120,5 +146,5 @@ def prune(arguments: argparse.Namespace) -> int:
     """`ztmcp audit prune`."""
     with connected() as connection:
         removed = connection.ask("audit.prune", {"before": arguments.before})["removed"]
-    show(f"Left out {removed} rows; a signed checkpoint says so.")
+    show(f"Left out {counted(removed, 'row')}; a signed checkpoint says so.")
     return DONE

@@ -46,6 +46,8 @@ def status(arguments: argparse.Namespace) -> int:
 def _print_status(answer: JsonObject) -> None:
     show(f"running     process {answer['pid']}, port {answer['port']}, version {answer['version']}")
     show(f"lock        {'LOCKED: nothing passes; ztmcp unlock' if answer['locked'] else 'open'}")
+    if not answer["rules"]["work"]:
+        show(f"rules       NOTHING IS ALLOWED: {answer['rules']['reason']}")
     show(f"questions   {answer['open_questions']}")
     show(f"clients     {', '.join(answer['clients']) or 'none'}")
     for server in answer["servers"] or [
@@ -71,7 +73,7 @@ def doctor(arguments: argparse.Namespace) -> int:
             show(f"{'ok  ' if check['ok'] else 'BAD '} {check['name']:<13} {check['detail']}")
             if check["mend"]:
                 show(f"{'':<19}→ {check['mend']}")
-    needed = {"python", "installation", "folders", "settings", "keychain", "sandbox", "disk"}
+    needed = {"python", "installation", "folders", "settings", "keychain", "ledger", "sandbox", "disk"}
     return FAILED if any(not check["ok"] and check["name"] in needed for check in checks) else DONE
 
 

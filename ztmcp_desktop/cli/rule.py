@@ -39,7 +39,10 @@ def register(commands: Any) -> None:  # noqa: ANN401 - argparse does not name th
         (removing, remove_rule),
         (checking, check_rules),
         (explaining, explain),
-        (preview, lambda _arguments: not_yet("ztmcp rule preview")),
+        (
+            preview,
+            lambda _arguments: not_yet("ztmcp rule preview", "for one call see: ztmcp rule explain"),
+        ),
     ):
         parser.set_defaults(do=guarded(do))
 
@@ -82,6 +85,8 @@ def check_rules(arguments: argparse.Namespace) -> int:
         problems = connection.ask("rule.check", asked)["problems"]
     if arguments.json:
         show_json({"problems": problems})
+    elif not problems:
+        show(f"{arguments.file or 'Every rule'} is fine.")
     for problem in problems[:1]:
         fail(f"{arguments.file or problem['file']}:{problem['line']}: {problem['message']}")
     return FAILED if problems else DONE

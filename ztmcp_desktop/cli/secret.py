@@ -21,10 +21,21 @@ def register(commands: Any) -> None:  # noqa: ANN401 - argparse does not name th
     removing = nouns.add_parser("remove", help="forget a secret")
     for parser in (setting, removing):
         parser.add_argument("name", metavar="NAME")
+    setting.add_argument("value", nargs="*", action=_NoValue, default=argparse.SUPPRESS, help=argparse.SUPPRESS)
     add_json(listing)
     setting.set_defaults(do=guarded(set_secret))
     listing.set_defaults(do=guarded(list_secrets))
     removing.set_defaults(do=guarded(remove_secret))
+
+
+class _NoValue(argparse.Action):
+    """Refuses a value among the arguments, where other programs see it, and does not repeat it."""
+
+    def __call__(
+        self, parser: argparse.ArgumentParser, _namespace: object, values: object, _option: object = None
+    ) -> None:
+        if values:
+            parser.error("the value comes from standard input or a prompt, never from an argument")
 
 
 def set_secret(arguments: argparse.Namespace) -> int:

@@ -1,6 +1,7 @@
 """`ztmcp server …`."""
 
 import argparse
+import shlex
 import sys
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from ztmcp_desktop.domain.json import JsonObject
 # What follows `--` is carried past argparse, which would take the server's own options for ours.
 COMMAND_FOLLOWS = "--command-follows"
 PART = "="
+_ACCESS = {"ro": "read only", "rw": "read and write"}
 
 
 def register(commands: Any) -> None:  # noqa: ANN401 - argparse does not name this type
@@ -72,7 +74,7 @@ def add_server(arguments: argparse.Namespace) -> int:
     """`ztmcp server add`."""
     for option, given in (("--host", arguments.host), ("--table", arguments.table)):
         if given:
-            return not_yet(f"the option {option}")
+            return not_yet(f"the option {option}", "leave it out: a local server has no network, and only its folders")
     argv = [part.removeprefix(PART) for part in arguments.argv]
     if bool(argv) == bool(arguments.url):
         return fail("either -- COMMAND … or --url URL is expected; see ztmcp server add -h", WRONG_USAGE)
@@ -139,14 +141,29 @@ def show_server(arguments: argparse.Namespace) -> int:
     if arguments.json:
         show_json(server)
         return DONE
-    for key in ("name", "approval", "kind", "command", "url", "env", "folders", "secrets", "runtime"):
-        if server[key]:
-            show(f"{key:<10} {server[key]}")
+    for label, text in _lines(server):
+        show(f"{label:<10} {text}")
     for line in [*server["warnings"], *server["changes"]]:
         show(f"note       {line}")
     for tool in (server["offer"] or {}).get("tools", []):
         show(f"tool       {tool.get('name')}: {tool.get('description') or ''}")
     return DONE
+
+
+def _lines(server: JsonObject) -> list[tuple[str, str]]:
+    """What is known of a server, a line each."""
+    runtime = server["runtime"] or {"argv": [], "mounts": [], "installed": []}
+    return [
+        *((key, str(server[key])) for key in ("name", "approval", "kind")),
+        *([("command", shlex.join(server["command"]))] if server["command"] else []),
+        *([("url", server["url"])] if server["url"] else []),
+        *(("variable", f"{key}={value}") for key, value in server["env"].items()),
+        *(("folder", f"{path} ({_ACCESS[access]})") for path, access in server["folders"]),
+        *(("secret", f"{name} as {key}") for key, name in server["secrets"]),
+        *([("runs as", shlex.join(runtime["argv"]))] if runtime["argv"] else []),
+        *(("sees", f"{path} (read only)") for path in runtime["mounts"]),
+        *(("installed", label) for label in runtime["installed"]),
+    ]
 
 
 def show_log(arguments: argparse.Namespace) -> int:
@@ -158,6 +175,8 @@ def show_log(arguments: argparse.Namespace) -> int:
         return DONE
     for line in lines:
         show(line)
+    if not lines:
+        show(f"Nothing is kept of what {arguments.name} wrote to standard error.")
     return DONE
 
 

@@ -31,6 +31,11 @@ class Parser(argparse.ArgumentParser):
         super().__init__(*args, **kwargs)  # type: ignore[arg-type]
 
     def error(self, message: str) -> NoReturn:
+        kind, too_many, given = message.partition("unrecognized arguments: ")
+        if too_many:
+            # A value may be a secret in the wrong place: only names of options are repeated.
+            options = [word.partition("=")[0] for word in given.split() if word.startswith("-")]
+            message = kind + ("unknown option " + ", ".join(options) if options else "too many arguments")
         self.exit(WRONG_USAGE, f"{self.prog}: {one_line(message)}; see {self.prog} -h\n")
 
 
@@ -59,6 +64,11 @@ def fail(reason: str, status: int = FAILED) -> int:
 def one_line(text: str) -> str:
     """The text on one line, with nothing hidden in it."""
     return " ".join(visible(text).split())
+
+
+def counted(number: int, noun: str) -> str:
+    """The number with its noun, in the plural where it is not one."""
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
 def show(text: str) -> None:

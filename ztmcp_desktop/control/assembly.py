@@ -14,6 +14,7 @@ from ztmcp_desktop.control.parts import Front, PlaneParts
 from ztmcp_desktop.control.plane import Outside, Plane
 from ztmcp_desktop.control.proposals import Proposals
 from ztmcp_desktop.control.resources import resource_text
+from ztmcp_desktop.control.verifying import HEAD_COPY
 from ztmcp_desktop.domain.digest import Digester
 from ztmcp_desktop.domain.names import ClientName, SessionId
 from ztmcp_desktop.gateway.catalogue import PinnedCatalogue
@@ -35,8 +36,6 @@ from ztmcp_desktop.vault.installation import service_name
 from ztmcp_desktop.vault.keychain import Keychain, open_keychain
 from ztmcp_desktop.vault.keys import Keys, load_keys
 from ztmcp_desktop.vault.state import SealedState
-
-HEAD_COPY = "ledger.head"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -49,7 +49,7 @@ class Audit:
     async def show(self, untrusted: JsonObject) -> JsonObject:
         entries = await self._parts.timeline.entries(Arguments.of(untrusted, "id").text("id"))
         if not entries:
-            raise Denial(Code.NOT_PERMITTED, "there is nothing of this id in the ledger")
+            raise Denial(Code.NOT_PERMITTED, "there is nothing of this id in the ledger; see: ztmcp audit list")
         return {"entries": [_entry(entry) for entry in entries]}
 
     async def verify(self, untrusted: JsonObject) -> JsonObject:

@@ -55,7 +55,7 @@ class Clients:
     async def revoke(self, untrusted: JsonObject) -> JsonObject:
         name = ClientName(Arguments.of(untrusted, "name").name())
         if not self._parts.clients.revoke(name):
-            raise Denial(Code.NOT_PERMITTED, f"there is no client {name}")
+            raise Denial(Code.NOT_PERMITTED, f"there is no client {name}; see: ztmcp client list")
         await self._parts.flight.abort(lambda call: call.principal.client == name)
         await self._parts.upstreams.stop(client=name)
         await self._record(name, "revoke", {})

@@ -31,7 +31,7 @@ class Configuration:
 
     def get(self, name: ServerName) -> Server:
         if name not in self._servers:
-            raise Denial(Code.NOT_PERMITTED, f"there is no server {name}")
+            raise Denial(Code.NOT_PERMITTED, f"there is no server {name}; see: ztmcp server list")
         return self._servers[name]
 
     def all(self) -> tuple[Server, ...]:
@@ -43,7 +43,13 @@ class Configuration:
         Raises:
             Denial: it cannot be read or something in it is wrong; the reason names file and line.
         """
-        return Reader(self._text(), self._file).read()
+        try:
+            return Reader(self._text(), self._file).read()
+        except Denial as denial:
+            if denial.code is not Code.SCHEMA_MISMATCH:
+                raise
+            # The file is wrong, not what was asked for.
+            raise Denial(Code.GATEWAY_FAULT, denial.reason) from denial
 
     def differences(self) -> tuple[tuple[str, str], ...]:
         """What was edited by hand since it was read, as (what, how it is now), for the person. Raises as `read`."""

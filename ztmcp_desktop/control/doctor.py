@@ -10,6 +10,7 @@ from pathlib import Path
 from ztmcp_desktop.control.configuration import Configuration
 from ztmcp_desktop.control.machine import keychain_json, open_sandbox
 from ztmcp_desktop.control.resources import resource
+from ztmcp_desktop.control.verifying import MEND, wrong_end_of_ledger
 from ztmcp_desktop.domain.denial import Denial
 from ztmcp_desktop.domain.json import JsonObject
 from ztmcp_desktop.settings import Home
@@ -28,6 +29,7 @@ async def examine(home: Home, user_home: Path) -> list[JsonObject]:
         _folders(home),
         _configuration(home),
         await _keychain(home),
+        await _ledger(home),
         *await asyncio.to_thread(_sandbox, home, user_home),
         _space(home),
         _programs(),
@@ -85,6 +87,18 @@ async def _keychain(home: Home) -> JsonObject:
     if not report["works"]:
         return _bad("keychain", report["reason"], report["mend"])
     return _good("keychain", report["name"])
+
+
+async def _ledger(home: Home) -> JsonObject:
+    if not home.ledger.exists():
+        return _good("ledger", "none yet")
+    try:
+        wrong = await wrong_end_of_ledger(home)
+    except Denial as denial:
+        return _bad("ledger", f"it cannot be checked: {denial.reason}", "mend the keychain first")
+    if wrong:
+        return _bad("ledger", f"{home.ledger} does not hold: {wrong}", MEND)
+    return _good("ledger", "its end holds; all of it is checked by: ztmcp audit verify")
 
 
 def _sandbox(home: Home, user_home: Path) -> list[JsonObject]:

@@ -84,7 +84,7 @@ class Secrets:
     async def remove(self, untrusted: JsonObject) -> JsonObject:
         name = Arguments.of(untrusted, "name").secret_name()
         if name not in self._names.all():
-            raise Denial(Code.NOT_PERMITTED, f"there is no secret {name}")
+            raise Denial(Code.NOT_PERMITTED, f"there is no secret {name}; see: ztmcp secret list")
         await self._parts.vault.remove(vault_name(name))
         self._names.remove(name)
         await self._record(name, "remove")

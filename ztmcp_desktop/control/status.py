@@ -35,7 +35,7 @@ class Status:
     async def status(self, untrusted: JsonObject) -> JsonObject:
         Arguments.of(untrusted)
         parts, clients = self._parts, self._parts.clients.all()
-        sandbox = parts.sandbox.report()
+        sandbox, why = parts.sandbox.report(), parts.rules.why_nothing()
         return {
             "running": parts.front.port is not None,
             "pid": os.getpid(),
@@ -54,6 +54,7 @@ class Status:
                 }
                 for server in parts.configuration.all()
             ],
+            "rules": {"work": not why, "reason": why},
             "keychain": await keychain_json(parts.vault),
             "sandbox": {
                 "name": sandbox.name,

@@ -197,19 +197,26 @@ class Rules:
             self.reload()
         return self._drift
 
+    def why_nothing(self) -> str:
+        """Why the rules allow nothing at all, empty where they work."""
+        drift = self.drift()
+        if drift and (found := self._problems(self._texts)):
+            return _broken(found[0]).reason
+        return self._denial.reason if self._denial is not None else ""
+
     def adopt(self) -> tuple[str, ...]:
         """Seal what lies on disk and use it; gives the names of the files that this changed.
 
         Raises:
-            Denial: a file is no rule (`refused-by-rule`, with file and line) or cannot be read; nothing is sealed then.
+            Denial: a file is no rule (`not-permitted`, with file and line) or cannot be read; nothing is sealed then.
         """
         reading = read_folder(self._folder)
         for name, why in reading.unreadable.items():
-            raise Denial(Code.REFUSED_BY_RULE, f"the rule file {name} cannot be used: {why}")
+            raise Denial(Code.NOT_PERMITTED, f"the rule file {name} cannot be used: {why}")
         if SHIPPED in reading.texts:
-            raise Denial(Code.REFUSED_BY_RULE, f"the name {SHIPPED}{SUFFIX} is that of the shipped rules")
+            raise Denial(Code.NOT_PERMITTED, f"the name {SHIPPED}{SUFFIX} is that of the shipped rules")
         if found := self._problems(dict(reading.texts)):
-            raise _broken(found[0])
+            raise Denial(Code.NOT_PERMITTED, _broken(found[0]).reason)
         before = self.drift()
         self._state.save(RECORD, {"files": {rule: seal_of(text) for rule, text in reading.texts.items()}})
         self.reload()

@@ -73,10 +73,16 @@ class Runtimes:
             folders = [part for part in os.environ.get("PATH", os.defpath).split(":") if _trusted(part)]
             name = shutil.which(command, path=":".join(folders))
             if name is None:
-                raise Denial(Code.SERVER_UNAVAILABLE, f"there is no command {command} on this machine")
+                raise Denial(
+                    Code.SERVER_UNAVAILABLE,
+                    f"there is no command {command} on this machine; install it, or give its whole path",
+                )
             found = Path(name)
         if not found.is_file() or not os.access(found, os.X_OK):
-            raise Denial(Code.SERVER_UNAVAILABLE, f"{found} is not there or cannot be run")
+            raise Denial(
+                Code.SERVER_UNAVAILABLE,
+                f"{found} is not there or cannot be run; install it, or add the server with another path",
+            )
         return Path(os.path.normpath(found))
 
     def _add_program(self, program: Path, mounts: dict[Path, None], path: dict[Path, None], depth: int = 0) -> Path:

@@ -48,3 +48,15 @@ def choose(platform: str = sys.platform) -> Backend:
             return windows
         case _:
             raise Denial(Code.SECRET_MISSING, f"no keychain is known for {platform}, so no secret can be kept here")
+
+
+_NAMES = {
+    "UnpromptedSecretService": "Secret Service (GNOME Keyring, KWallet or KeePassXC)",
+    "Keyring": "macOS Keychain",
+    "WinVaultKeyring": "Windows Credential Manager",
+}
+
+
+def plain_name(backend: Backend) -> str:
+    """What a person calls the keychain behind it."""
+    return _NAMES.get(type(backend).__name__, "keychain")

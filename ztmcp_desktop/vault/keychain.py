@@ -13,7 +13,7 @@ from keyring.errors import InitError, KeyringError, KeyringLocked, PasswordDelet
 
 from ztmcp_desktop.domain.denial import Code, Denial, Retry
 from ztmcp_desktop.domain.sealed import Sealed
-from ztmcp_desktop.vault.backends import Backend, choose
+from ztmcp_desktop.vault.backends import Backend, choose, plain_name
 
 ANSWER_S = 5.0
 CACHE_S = 120.0
@@ -99,7 +99,7 @@ class Keychain:
 
     async def probe(self) -> KeychainReport:
         """Whether the keychain can be read now. Writes nothing."""
-        name = type(self._backend).__name__
+        name = plain_name(self._backend)
         try:
             await self._ask(lambda: self._backend.get_password(self._service, _PROBE))
         except Denial as denial:
