@@ -180,10 +180,20 @@ class Answers:
 
     def __init__(self) -> None:
         self.asked: list[str] = []
+        self.runtime: JsonObject | None = {"argv": ["node"]}
+        self.answered = True
 
     def ask(self, verb: str, arguments: JsonObject | None = None) -> JsonObject:
         self.asked.append(verb)
-        return {"facts": [["Command", "evil\x1b[2K"]], "warnings": [], "digest": "d", "answered": True}
+        return {
+            "facts": [["Command", "evil\x1b[2K"]],
+            "warnings": [],
+            "digest": "d",
+            "runtime": self.runtime,
+            "answered": self.answered,
+            "reason": "it ended by itself",
+            "log": ["no licence\x1b[2K"],
+        }
 
 
 @pytest.mark.parametrize(
@@ -206,6 +216,19 @@ def test_only_two_typed_yes_es_approve(
     assert answers.asked == asked
     assert status == (0 if len(asked) == 3 else 3)
     assert "\x1b" not in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(("runtime", "what"), [(None, "address"), ({"argv": ["node"]}, "command")])
+def test_a_server_that_does_not_answer_is_named_with_its_last_words(
+    runtime: JsonObject | None, what: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    answers = Answers()
+    answers.runtime, answers.answered = runtime, False
+    assert approving._two_steps(answers, "rem", asks=False) == 0  # type: ignore[arg-type]
+    said = capsys.readouterr().out
+    assert f"The {what} of rem is approved. It did not answer: it ended by itself." in said
+    assert "  | no licence" in said
+    assert "\x1b" not in said
 
 
 def test_every_command_has_help(capsys: pytest.CaptureFixture[str]) -> None:

@@ -7,6 +7,9 @@ from ztmcp_desktop.cli.connection import Connection, connected
 from ztmcp_desktop.cli.usage import DONE, REFUSED, fail, show
 from ztmcp_desktop.domain.json import JsonObject
 
+_START = "Start it once, confined, without network and secrets, to see what it offers?"
+_CONNECT = "Connect to it once, without secrets, to see what it offers?"
+
 
 def approve(arguments: argparse.Namespace) -> int:
     """Show the command with its limits, then what the server offers; each needs a yes."""
@@ -19,13 +22,13 @@ def approve(arguments: argparse.Namespace) -> int:
 def _two_steps(connection: Connection, name: str, *, asks: bool) -> int:
     terms = connection.ask("server.terms", {"name": name})
     _print(terms)
-    if asks and not _yes("Start it once, confined, without network and secrets, to see what it offers?"):
+    remote = terms["runtime"] is None
+    if asks and not _yes(_CONNECT if remote else _START):
         return fail(f"{name} was not approved", REFUSED)
     offered = connection.ask("server.approve-command", {"name": name, "digest": terms["digest"]})
     if not offered["answered"]:
         _print(offered)
-        what = "address" if terms["runtime"] is None else "command"
-        show(f"The {what} of {name} is approved. It did not answer: {offered['reason']}.")
+        show(f"The {'address' if remote else 'command'} of {name} is approved. It did not answer: {offered['reason']}.")
         for line in offered["log"]:
             show(f"  | {line}")
         show(f"Nothing of it is offered until what it offers is approved: ztmcp server approve {name}")

@@ -82,11 +82,14 @@ def check_rules(arguments: argparse.Namespace) -> int:
     """`ztmcp rule check`: exit status 1 if something is wrong."""
     asked = {"text": _read(arguments.file), "file": arguments.file.name} if arguments.file else {}
     with connected() as connection:
-        problems = connection.ask("rule.check", asked)["problems"]
+        checked = connection.ask("rule.check", asked)
+    problems, edited = checked["problems"], checked.get("changed_outside", [])
     if arguments.json:
         show_json({"problems": problems})
     elif not problems:
         show(f"{arguments.file or 'Every rule'} is fine.")
+        if edited:
+            show(f"Edited by hand and not in use yet, which stops every call: {', '.join(edited)}; run: ztmcp reload")
     for problem in problems[:1]:
         fail(f"{arguments.file or problem['file']}:{problem['line']}: {problem['message']}")
     return FAILED if problems else DONE

@@ -74,7 +74,7 @@ def _configuration(home: Home) -> JsonObject:
         servers = Configuration(home.config_file).all()
     except Denial as denial:
         return _bad("settings", denial.reason, "mend the line that is named")
-    return _good("settings", f"{len(servers)} servers")
+    return _good("settings", "1 server" if len(servers) == 1 else f"{len(servers)} servers")
 
 
 async def _keychain(home: Home) -> JsonObject:

@@ -122,7 +122,9 @@ def _folder(untrusted: object, own: tuple[Path, ...], user_home: Path) -> Folder
     try:
         folder = folder.resolve(strict=True)
     except (OSError, RuntimeError) as error:
-        raise Denial(Code.OUTSIDE_LIMITS, f"the folder {path} is not there, or cannot be reached") from error
+        raise Denial(
+            Code.OUTSIDE_LIMITS, f"the folder {path} is not there, or cannot be reached; make it first, or name another"
+        ) from error
     if not folder.is_dir():
         raise Denial(Code.OUTSIDE_LIMITS, f"{path} is not a folder")
     if reason := refuse_folder(folder, own, user_home):
