@@ -137,7 +137,18 @@ def _instructions(machine: _Machine) -> list[bytes]:
         _refuse(errno.EPERM),
         allow,
     )
-    lines += _block(
+    lines += _sockets(machine)
+    for number, mode_at in machine.modes:
+        lines += _block(number, *_mode_check(mode_at))
+    for number, flags_at, mode_at in machine.opens:
+        check = _mode_check(mode_at)
+        lines += _block(number, _argument(flags_at), _instruction(_ANY_BIT, _CREATES, 1, 0), allow, *check)
+    return [*lines, allow]
+
+
+def _sockets(machine: _Machine) -> list[bytes]:
+    allow = _instruction(_RETURN, _ALLOW)
+    lines = _block(
         machine.socket,
         _argument(0),
         _instruction(_EQUAL, _AF_INET, 4, 0),
@@ -157,12 +168,7 @@ def _instructions(machine: _Machine) -> list[bytes]:
         _refuse(errno.EACCES),
         allow,
     )
-    for number, mode_at in machine.modes:
-        lines += _block(number, *_mode_check(mode_at))
-    for number, flags_at, mode_at in machine.opens:
-        check = _mode_check(mode_at)
-        lines += _block(number, _argument(flags_at), _instruction(_ANY_BIT, _CREATES, 1, 0), allow, *check)
-    return [*lines, allow]
+    return lines
 
 
 def _mode_check(mode_at: int) -> tuple[bytes, ...]:
