@@ -6,7 +6,7 @@ from enum import Enum, auto
 
 from ztmcp_desktop.domain.call import Call
 from ztmcp_desktop.domain.denial import Code, Denial, Retry
-from ztmcp_desktop.domain.proof import Judged, MaskedArguments
+from ztmcp_desktop.domain.proof import Asking, Judged, MaskedArguments
 from ztmcp_desktop.pipeline.masker import Masker, kinds_in
 from ztmcp_desktop.scan.size import is_large
 
@@ -17,6 +17,7 @@ class Treatment(Enum):
     """What becomes of sensitive data in arguments."""
 
     PASS = auto()
+    ASK = auto()
     MASK = auto()
     BLOCK = auto()
 
@@ -45,6 +46,8 @@ class MaskArguments:
         match self._treat(call, names) if kinds else Treatment.PASS:
             case Treatment.PASS:
                 return call.proved(MaskedArguments(kinds=kinds))
+            case Treatment.ASK:
+                return _asked(call, names).proved(MaskedArguments(kinds=kinds))
             case Treatment.MASK:
                 masked, _ = self._masker.mask_value(call.principal.session, call.server, arguments)
                 return call.with_arguments(masked).proved(MaskedArguments(kinds=kinds, altered=names))
@@ -52,3 +55,11 @@ class MaskArguments:
                 raise Denial(
                     Code.BLOCKED_CONTENT, f"a rule lets no {', '.join(names)} leave to {call.server}", Retry.DIFFERENT
                 )
+
+
+def _asked(call: Call, names: tuple[str, ...]) -> Call:
+    """The call, to be asked about even where the rules let it pass before this was known."""
+    if call.proof(Judged).asking is Asking.ASK:
+        return call
+    because = f"{', '.join(names)} would leave, and no rule lets that pass without asking."
+    return call.proved(Judged(asking=Asking.ASK, rules=(), because=(because,)))
