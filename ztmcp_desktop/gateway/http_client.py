@@ -14,7 +14,8 @@ from ztmcp_desktop.domain.denial import Code, Denial, Retry
 CONNECT_S = 10.0
 MAX_REDIRECTS = 3
 MAX_HEADER_BYTES = 16 * 1024
-MAX_CONNECTIONS = 256
+# Each conversation with an older server keeps one for what the server says of itself.
+MAX_CONNECTIONS = 512
 MAX_ORIGINS = 256
 _SAME_METHOD = frozenset({307, 308})
 

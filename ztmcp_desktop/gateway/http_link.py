@@ -3,19 +3,21 @@
 import asyncio
 import logging
 import re
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import Mapping
 
 from ztmcp_desktop.domain.denial import Code, Denial, Retry
 from ztmcp_desktop.domain.json import JsonObject
 from ztmcp_desktop.domain.offer import Era
 from ztmcp_desktop.gateway import sdk
+from ztmcp_desktop.gateway.event_stream import FIRST_RETRY_S, Trail, events, whole
 from ztmcp_desktop.gateway.http_client import HttpAnswer, HttpClient, unreachable
 from ztmcp_desktop.gateway.jsonrpc import Rubbish, decode, encode, notification
 from ztmcp_desktop.gateway.link import Inbox, Noise, Route
 
-STREAM_FACTOR = 4
 CLOSE_S = 2.0
 TELL_S = 10.0
+MAX_RESUMED = 1000
+MAX_UNHEARD = 5
 MAX_SESSION_CHARS = 256
 MAX_HEADER_CHARS = 8192
 _VISIBLE = re.compile(r"[\x21-\x7e]+")
@@ -31,7 +33,9 @@ _log = logging.getLogger(__name__)
 class HttpLink:
     """A transport over HTTP POSTs (MCP, streamable HTTP). Each request has its own answer, so one that fails is alone.
 
-    Headers are made from the body that is sent; those of `Route` (secrets among them) go to `url`'s origin only.
+    Headers are made from the body that is sent; those of `Route` (secrets among them) go to `url`'s origin only. A
+    server of the handshake era may also speak outside of answers, on a stream that is kept open for that, and may leave
+    an answer's stream to go on with it later.
     """
 
     def __init__(self, client: HttpClient, url: str, era: Era, result_bytes: int) -> None:
@@ -45,6 +49,7 @@ class HttpLink:
         self._last_headers: Mapping[str, str] = {}
         self._posts: dict[str, asyncio.Task[None]] = {}
         self._told: set[asyncio.Task[None]] = set()
+        self._standing: asyncio.Task[None] | None = None
 
     async def start(self, inbox: Inbox) -> None:
         self._inbox = inbox
@@ -71,6 +76,8 @@ class HttpLink:
                 await asyncio.wait_for(self._tell(headers, body), TELL_S)
             except TimeoutError as error:
                 raise unreachable() from error
+            if message.get("method") == "notifications/initialized" and self._standing is None:
+                self._standing = asyncio.create_task(self._listen(self._inbox))
 
     async def abandon(self, request_id: str, route: Route) -> None:
         # In the modern era closing the stream is the cancellation; before, a notification is.
@@ -83,7 +90,7 @@ class HttpLink:
             told.add_done_callback(self._told.discard)
 
     async def close(self) -> None:
-        tasks = [*self._posts.values()]
+        tasks = [*self._posts.values(), *([self._standing] if self._standing else [])]
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
@@ -120,10 +127,14 @@ class HttpLink:
         return headers
 
     async def _exchange(self, request_id: str, headers: dict[str, str], body: bytes, inbox: Inbox) -> None:
+        trail = Trail()
         try:
             async with self._client.request("POST", self._url, headers, body) as answer:
-                await self._read(answer, request_id, inbox)
-            inbox.fail(request_id, Denial(Code.SERVER_UNAVAILABLE, "the server ended its answer early", Retry.LATER))
+                over = await self._read(answer, request_id, inbox, trail)
+            if not over:
+                over = await self._resume(request_id, inbox, trail)
+            if not over:
+                inbox.fail(request_id, _ended_early())
         except Denial as denial:
             inbox.fail(request_id, denial)
         except asyncio.CancelledError:
@@ -133,23 +144,75 @@ class HttpLink:
             _log.error("talking to a remote server failed")
             inbox.fail(request_id, unreachable())
 
-    async def _read(self, answer: HttpAnswer, request_id: str, inbox: Inbox) -> None:
-        kind = answer.header("Content-Type").partition(";")[0].strip().lower()
+    async def _read(self, answer: HttpAnswer, request_id: str, inbox: Inbox, trail: Trail) -> bool:
+        """Deliver what the answer holds; whether the request was answered."""
+        kind = _kind(answer)
         if answer.status != 200 and kind != "application/json":  # noqa: PLR2004
             raise self._failure(answer.status, inbox)
         if kind == "text/event-stream":
             self._keep_session(answer)
-            async for event in events(answer.chunks(), self._result_bytes):
-                self._deliver(event, request_id, inbox)
-            return
+            return await self._read_events(answer, request_id, inbox, trail)
         if kind != "application/json":
             raise Denial(Code.SERVER_UNAVAILABLE, "the server's answer is neither JSON nor an event stream")
         body = await whole(answer.chunks(), self._result_bytes)
         if answer.status != 200:  # noqa: PLR2004
             self._deliver_failure(body, answer.status, request_id, inbox)
-            return
+            return True
         self._keep_session(answer)
-        self._deliver(body, request_id, inbox)
+        return self._deliver(body, request_id, inbox)
+
+    async def _read_events(self, answer: HttpAnswer, request_id: str | None, inbox: Inbox, trail: Trail) -> bool:
+        over = False
+        try:
+            async for event in events(answer.chunks(), self._result_bytes, trail):
+                over = self._deliver(event, request_id, inbox) or over
+        except Denial as denial:
+            if denial.code is not Code.SERVER_UNAVAILABLE or not self._may_resume(trail):
+                raise
+        return over
+
+    # What a server of the handshake era sends on streams of its own (2025-11-25, streamable HTTP).
+
+    def _may_resume(self, trail: Trail) -> bool:
+        return self._era is Era.LEGACY and trail.last_id != ""
+
+    async def _resume(self, request_id: str, inbox: Inbox, trail: Trail) -> bool:
+        """Go on with an answer where the server left it, after as long as it said; whether it came.
+
+        The caller limits the time.
+        """
+        for _ in range(MAX_RESUMED):
+            if not self._may_resume(trail):
+                break
+            await asyncio.sleep(trail.retry_s)
+            async with self._client.request("GET", self._url, self._listening(trail), None) as answer:
+                if not _is_stream(answer):
+                    break
+                if await self._read_events(answer, request_id, inbox, trail):
+                    return True
+        return False
+
+    async def _listen(self, inbox: Inbox) -> None:
+        """Hear what the server says outside of answers, for as long as it offers to and the conversation lasts."""
+        trail, unheard = Trail(), 0
+        while unheard < MAX_UNHEARD:
+            try:
+                async with self._client.request("GET", self._url, self._listening(trail), None) as answer:
+                    if not _is_stream(answer):
+                        return
+                    unheard = 0
+                    await self._read_events(answer, None, inbox, trail)
+            except Denial:
+                unheard += 1
+            except Exception:  # noqa: BLE001 - the root of a task: one server must not reach the others
+                _log.error("listening to a remote server failed")
+                return
+            await asyncio.sleep(max(trail.retry_s, FIRST_RETRY_S * 2**unheard))
+
+    def _listening(self, trail: Trail) -> dict[str, str]:
+        headers = self._base_headers(Route(headers=self._last_headers)) | {"Accept": "text/event-stream"}
+        del headers["Content-Type"]
+        return {**headers, "Last-Event-ID": trail.last_id} if trail.last_id else headers
 
     def _keep_session(self, answer: HttpAnswer) -> None:
         given = answer.header("Mcp-Session-Id")
@@ -170,12 +233,13 @@ class HttpLink:
             raise self._failure(status, inbox)
         inbox.receive({**message, "id": request_id}, len(body), request_id)
 
-    def _deliver(self, text: bytes, request_id: str, inbox: Inbox) -> None:
+    def _deliver(self, text: bytes, request_id: str | None, inbox: Inbox) -> bool:
+        """Hand a message on; whether it is the answer to `request_id`."""
         try:
             message = decode(text)
         except Rubbish:
             inbox.noise(Noise.NOT_A_MESSAGE)
-            return
+            return False
         answers = "method" not in message
         if answers and message.get("id") != request_id:
             inbox.noise(Noise.UNKNOWN_ANSWER)
@@ -183,6 +247,8 @@ class HttpLink:
             inbox.noise(Noise.NOT_ALLOWED_HERE)
         else:
             inbox.receive(message, len(text), request_id)
+            return answers
+        return False
 
     def _failure(self, status: int, inbox: Inbox) -> Denial:
         match status:
@@ -210,6 +276,18 @@ class HttpLink:
             _log.debug("a remote server was gone before it was told")
 
 
+def _kind(answer: HttpAnswer) -> str:
+    return answer.header("Content-Type").partition(";")[0].strip().lower()
+
+
+def _is_stream(answer: HttpAnswer) -> bool:
+    return answer.status == 200 and _kind(answer) == "text/event-stream"  # noqa: PLR2004
+
+
+def _ended_early() -> Denial:
+    return Denial(Code.SERVER_UNAVAILABLE, "the server ended its answer early", Retry.LATER)
+
+
 def _may_set(name: str, value: str) -> bool:
     lowered = name.lower()
     return (
@@ -218,55 +296,3 @@ def _may_set(name: str, value: str) -> bool:
         and not lowered.startswith("mcp-")
         and not any(character in value for character in "\r\n\0")
     )
-
-
-async def whole(untrusted: AsyncIterator[bytes], limit_bytes: int) -> bytes:
-    """The body.
-
-    Raises:
-        Denial: it is larger than `limit_bytes` (`too-large`).
-    """
-    body = bytearray()
-    async for chunk in untrusted:
-        body += chunk
-        if len(body) > limit_bytes:
-            raise too_large(limit_bytes)
-    return bytes(body)
-
-
-async def events(untrusted: AsyncIterator[bytes], limit_bytes: int) -> AsyncIterator[bytes]:
-    """The data of each server-sent event (WHATWG HTML, 9.2), of type `message` only.
-
-    Raises:
-        Denial: an event is larger than `limit_bytes`, or all of them than four times that (`too-large`).
-    """
-    line, data, kind, total, after_return = bytearray(), bytearray(), b"", 0, False
-    async for chunk in untrusted:
-        total += len(chunk)
-        if after_return and chunk.startswith(b"\n"):
-            chunk = chunk[1:]  # noqa: PLW2901 - the second half of a line's end
-        after_return = chunk.endswith(b"\r") or (after_return and not chunk)
-        *ended, rest = chunk.replace(b"\r\n", b"\n").replace(b"\r", b"\n").split(b"\n")
-        for part in ended:
-            line += part
-            if not line:
-                if data and kind in (b"", b"message"):
-                    yield bytes(data[:-1])
-                data, kind = bytearray(), b""
-            else:
-                name, _, value = bytes(line).partition(b":")
-                value = value.removeprefix(b" ")
-                if name == b"data":
-                    data += value + b"\n"
-                elif name == b"event":
-                    kind = value
-            line = bytearray()
-        line += rest
-        if max(len(line) + len(data), total // STREAM_FACTOR) > limit_bytes:
-            raise too_large(limit_bytes)
-        await asyncio.sleep(0)
-
-
-def too_large(limit_bytes: int) -> Denial:
-    """The refusal of an answer beyond the server's limit."""
-    return Denial(Code.TOO_LARGE, f"the server's answer is larger than {limit_bytes} bytes")
