@@ -17,7 +17,7 @@ VERSIONS = ("2025-11-25", client.MODERN)
 LOST = tomllib.loads(Path(__file__).with_name("expected.toml").read_text(encoding="utf-8"))["lost_client"]
 # They need the gateway to be an OAuth client of its upstreams, which it is not yet.
 LATER = "auth/"
-FEWEST_CHECKS = {"2025-11-25": 25, client.MODERN: 75}
+FEWEST_CHECKS = {"2025-11-25": 30, client.MODERN: 75}
 FOLDER = Path(__file__).parent
 DIRECT, THROUGH = (f"{sys.executable} {FOLDER / program}" for program in ("client.py", "behind_gateway.py"))
 RULE = """permit (

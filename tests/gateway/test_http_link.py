@@ -90,6 +90,14 @@ async def test_a_modern_server_gets_headers_made_from_the_body(behind: Behind, s
     assert "mcp-session-id" not in headers
 
 
+@pytest.mark.parametrize("arguments", [{"region": None}, {}])
+async def test_an_argument_without_a_value_has_no_header(behind: Behind, site: Site, arguments: dict[str, Any]) -> None:
+    site.modern = True
+    await behind.approve()
+    await behind.send(era=Era.MODERN, params={"name": "söld", "arguments": arguments})
+    assert "mcp-param-region" not in site.calls()[0]
+
+
 @pytest.mark.parametrize("caller", list(Era))
 @pytest.mark.parametrize("modern", [True, False])
 async def test_plain_calls_work_in_all_four_pairings(behind: Behind, site: Site, caller: Era, modern: bool) -> None:

@@ -123,6 +123,32 @@ async def test_a_server_with_two_faces_keeps_one() -> None:
     assert offer.find(ItemKind.TOOL, "a") == TOOL
 
 
+def marked(name: str, *marks: Any, kind: str = "string") -> JsonObject:
+    """A tool whose arguments want to be in headers."""
+    properties = {f"a{n}": {"type": kind, "x-mcp-header": mark} for n, mark in enumerate(marks)}
+    return {"name": name, "inputSchema": {"type": "object", "properties": properties}}
+
+
+@pytest.mark.allow_log("1 tools of a server are left out")
+@pytest.mark.parametrize(
+    "tool",
+    [
+        *(marked("bad", mark) for mark in ("", "My Region", "Region:A", "Région", "A\r\nHost: evil", 7)),
+        *(marked("bad", "Region", kind=kind) for kind in ("number", "object", "array", "null")),
+        marked("bad", "Region", "region"),
+    ],
+)
+async def test_a_modern_tool_whose_headers_cannot_be_made_is_left_out_alone(tool: JsonObject) -> None:
+    good = marked("good", "Region")
+    offer = await probed(Server(modern=[[tool], [good]]))
+    assert offer.items[ItemKind.TOOL] == (good,)
+
+
+async def test_in_the_older_era_what_is_wanted_in_headers_does_not_matter() -> None:
+    offer = await probed(Server(legacy=[[marked("good", "no header")]]))
+    assert [tool["name"] for tool in offer.items[ItemKind.TOOL]] == ["good"]
+
+
 async def test_what_a_server_asks_while_it_is_looked_at_is_refused() -> None:
     server = Server(legacy=[[TOOL]])
     server.asks_first = [{"jsonrpc": "2.0", "id": "x", "method": "sampling/createMessage", "params": {}}]

@@ -6,7 +6,7 @@ from ztmcp_desktop.domain.call import Reply
 from ztmcp_desktop.domain.json import JsonObject
 from ztmcp_desktop.domain.offer import Era, ItemKind, Offer
 from ztmcp_desktop.gateway.connection import Connection
-from ztmcp_desktop.gateway.inventory import take
+from ztmcp_desktop.gateway.inventory import callable_now, take
 from ztmcp_desktop.gateway.link import Route
 from ztmcp_desktop.gateway.negotiation import discover, envelope, handshake
 
@@ -64,6 +64,8 @@ class Conversation:
             if not self.stale.is_set():
                 break
         if self.era is Era.MODERN:
+            if ItemKind.TOOL in items:
+                items[ItemKind.TOOL] = await asyncio.to_thread(callable_now, items[ItemKind.TOOL])
             return Offer(modern=self.greeting, items=items)
         return Offer(legacy=self.greeting, items=items)
 

@@ -1,11 +1,13 @@
 """Takes the inventory of a server: every list, all its pages, with bounds on each."""
 
+import logging
 from collections.abc import Awaitable, Callable
 
 from ztmcp_desktop.domain.call import Reply
 from ztmcp_desktop.domain.denial import Code, Denial
 from ztmcp_desktop.domain.json import JsonObject
 from ztmcp_desktop.domain.offer import ItemKind
+from ztmcp_desktop.gateway import sdk
 from ztmcp_desktop.gateway.jsonrpc import METHOD_NOT_FOUND
 
 MAX_PAGES = 200
@@ -21,6 +23,8 @@ _CAPABILITIES = {
 }
 _UNIQUE = frozenset({ItemKind.TOOL, ItemKind.PROMPT})
 
+_log = logging.getLogger(__name__)
+
 Ask = Callable[[str, JsonObject], Awaitable[tuple[Reply, int]]]
 
 
@@ -33,6 +37,14 @@ async def take(ask: Ask, capabilities: JsonObject) -> dict[ItemKind, tuple[JsonO
     """
     budget = _Budget()
     return {kind: await _all_pages(ask, kind, budget) for kind in ItemKind if _CAPABILITIES[kind] in capabilities}
+
+
+def callable_now(tools: tuple[JsonObject, ...]) -> tuple[JsonObject, ...]:
+    """The tools without those that a client of 2026-07-28 must not know: no headers can be made for their calls."""
+    faults = [sdk.header_fault(tool.get("inputSchema")) for tool in tools]
+    if found := sum(fault is not None for fault in faults):
+        _log.warning("%d tools of a server are left out: what they want in headers cannot be put there", found)
+    return tuple(tool for tool, fault in zip(tools, faults, strict=True) if fault is None)
 
 
 class _Budget:

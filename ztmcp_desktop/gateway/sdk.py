@@ -118,6 +118,13 @@ def http_status(rpc_code: int) -> int:
 # ---- Upstreams: the headers of a request that we send, made from its body (2026-07-28, streamable HTTP) ----
 
 
+def header_fault(input_schema: Json) -> str | None:
+    """What no header can be made of in a tool's schema (2026-07-28, server/tools: x-mcp-header), None if nothing."""
+    from mcp.shared.inbound import find_invalid_x_mcp_header
+
+    return find_invalid_x_mcp_header(input_schema)
+
+
 def routing_headers(method: str, params: JsonObject, input_schema: Json) -> dict[str, str]:
     """`Mcp-Method`, `Mcp-Name`, and `Mcp-Param-*` as the tool's `input_schema` wants them, values encoded."""
     from mcp.shared.inbound import NAME_BEARING_METHODS, encode_header_value, mcp_param_headers, x_mcp_header_map
