@@ -2,17 +2,21 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.fakes import PRINCIPAL, make_call
 from tests.gateway.behind import Behind, raw_server, until
+from ztmcp_desktop.domain.call import Reply
 from ztmcp_desktop.domain.denial import Denial
 from ztmcp_desktop.domain.json import JsonObject
+from ztmcp_desktop.domain.names import ClientName
 from ztmcp_desktop.domain.offer import Era
 from ztmcp_desktop.gateway import parking
-from ztmcp_desktop.gateway.parking import Parking
+from ztmcp_desktop.gateway.parking import ParkedChannel, Parking
 
 Start = Callable[..., Awaitable[Behind]]
 ABLE = {"elicitation": {"form": {}, "url": {}}}
@@ -106,10 +110,35 @@ async def test_a_client_that_does_not_come_back_is_given_up_and_the_server_told(
 
 
 async def test_too_many_calls_that_wait_are_refused(start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(parking, "MAX_PARKED_A_CLIENT", 0)
+    monkeypatch.setattr(parking, "MAX_PARKED", 1)
     behind = await start("curious")
+    first = await ask(behind)
     with pytest.raises(Denial):
-        await ask(behind)
+        await ask(behind, client="other")
+    assert (await ask(behind, params=resumed(first, ADA)))["resultType"] == "input_required"
+
+
+async def test_the_oldest_call_of_a_client_makes_room_for_its_next(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(parking, "MAX_PARKED_A_CLIENT", 1)
+    parked, stopped = Parking(), []
+
+    async def one(client: str, text: str, **resumed: Any) -> JsonObject:
+        async def start(channel: ParkedChannel, params: JsonObject) -> Reply:
+            try:
+                return await channel.ask("elicitation/create", {"message": text})
+            except asyncio.CancelledError:
+                stopped.append(text)
+                raise
+
+        params = {**CALL, **resumed}
+        principal = replace(PRINCIPAL, client=ClientName(client))
+        return (await parked.run(make_call(params=params, principal=principal), start, params)).body
+
+    others, given_up, latest = await one("other", "theirs"), await one("tests", "first"), await one("tests", "second")
+    await until(lambda: stopped == ["first"])
+    assert (await one("tests", "", **resumed(given_up, ADA)))["code"] == -32602
+    assert await one("tests", "", **resumed(latest, ADA)) == ADA
+    assert await one("other", "", **resumed(others, ADA)) == ADA
 
 
 async def test_stopping_the_server_ends_what_is_parked(start: Start) -> None:

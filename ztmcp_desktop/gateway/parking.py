@@ -80,7 +80,10 @@ class _Parked:
 
 
 class Parking:
-    """At most `MAX_PARKED` calls that wait for their client, none longer than `wait_s`: then the server is told."""
+    """At most `MAX_PARKED` calls that wait for their client, none longer than `wait_s`: then the server is told.
+
+    Where a client has `MAX_PARKED_A_CLIENT` of them already, its oldest makes room.
+    """
 
     def __init__(self, wait_s: float = PARKED_S) -> None:
         self._wait_s = wait_s
@@ -124,8 +127,13 @@ class Parking:
             asked.cancel()
 
     def _park(self, parked: _Parked) -> Reply:
-        held = sum(1 for other in self._parked.values() if other.client == parked.client)
-        if len(self._parked) >= MAX_PARKED or held >= MAX_PARKED_A_CLIENT:
+        held = [key for key, other in self._parked.items() if other.client == parked.client]
+        if len(held) >= MAX_PARKED_A_CLIENT:
+            # A client of this era gives a call up by not coming back.
+            oldest = self._parked[held[0]]
+            self._leave(held[0], oldest)
+            oldest.work.cancel()
+        if len(self._parked) >= MAX_PARKED:
             raise Denial(Code.SERVER_UNAVAILABLE, "too many calls wait for their clients already", Retry.LATER)
         handle = secrets.token_hex(HANDLE_BYTES)
         self._parked[handle] = parked
