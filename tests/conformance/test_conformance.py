@@ -3,8 +3,8 @@
 import asyncio
 import sys
 import tomllib
-from collections.abc import AsyncIterator
-from contextlib import ExitStack, asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import AsyncExitStack, ExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,13 +13,11 @@ import pytest
 from tests.conformance import suite
 from tests.conformance.era_wall import EraWall
 from tests.conformance.header_proxy import HeaderProxy
-from tests.journeys.stage import REPO, Stage, free_port, stage_in, until
+from tests.conformance.one_request import OneRequestProxy
+from tests.conformance.sdk_servers import SDKS, Served, served
+from tests.journeys.stage import Stage, free_port, stage_in
 
 LEGACY, MODERN = "2025-11-25", "2026-07-28"
-# How the server stands behind the gateway, and the eras of the clients; behind a wall it speaks only one era.
-STANDS = {"http": (LEGACY, MODERN), "stdio": (LEGACY, MODERN), "only-legacy": (MODERN,), "only-modern": (LEGACY,)}
-WALLS = {"only-legacy": LEGACY, "only-modern": MODERN}
-EVERYTHING = str(REPO / "tests" / "servers" / "everything.py")
 EXPECTED = tomllib.loads(Path(__file__).with_name("expected.toml").read_text(encoding="utf-8"))
 NAME = "everything"
 FEWEST_CHECKS = 80
@@ -34,32 +32,53 @@ RULE = """permit (
 AGREEABLE = ("bash", "-c", 'exec "$0" -m ztmcp_desktop "$@" < <(yes y)', sys.executable)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Stand:
-    """One server, twice: as it is, and behind the gateway."""
+    """How a server stands behind the gateway, and the eras of the clients; behind a wall it speaks only one era."""
 
-    direct: str
-    through: str
+    sdk: str = "python"
+    over: str = "http"
+    eras: tuple[str, ...] = (LEGACY, MODERN)
+    wall: str | None = None
 
 
-def expected(transport: str, version: str) -> set[suite.Check]:
+STANDS = {
+    "http": Stand(),
+    "stdio": Stand(over="stdio"),
+    "only-legacy": Stand(eras=(MODERN,), wall=LEGACY),
+    "only-modern": Stand(eras=(LEGACY,), wall=MODERN),
+    "typescript-http": Stand(sdk="typescript"),
+    "typescript-stdio": Stand(sdk="typescript", over="stdio"),
+    "typescript-only-legacy": Stand(sdk="typescript", eras=(MODERN,), wall=LEGACY),
+    "typescript-only-modern": Stand(sdk="typescript", eras=(LEGACY,), wall=MODERN),
+}
+
+
+def expected(stand: str, version: str) -> set[suite.Check]:
     return {
         (entry["scenario"], check)
         for entry in EXPECTED["lost"]
-        if version == entry["version"] and transport in entry["stands"]
+        if version == entry["version"] and stand in entry["stands"]
         for check in entry["checks"]
     }
 
 
-def set_up(stage: Stage, server_port: int, transport: str) -> str:
+@pytest.fixture(scope="module")
+def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Served]]:
+    with ExitStack() as opened:
+        yield {name: opened.enter_context(served(sdk, tmp_path_factory.mktemp(name))) for name, sdk in SDKS.items()}
+
+
+def set_up(stage: Stage, server: Served, stand: Stand, port: int) -> str:
     """Approve the server and start the gateway; gives the token of the client `tests`."""
     origins = [f"http://{host}:{stage.port}" for host in ("localhost", "127.0.0.1")]
     stage.settings(f'headless_desk = "terminal"\nallowed_origins = {origins}\n'.replace("'", '"'))
-    if transport != "stdio":
-        stage.cli("server", "add", NAME, "--url", f"http://127.0.0.1:{server_port}/mcp")
+    if stand.over == "http":
+        stage.cli("server", "add", NAME, "--url", f"http://127.0.0.1:{port}/mcp")
         stage.cli("server", "approve", NAME, "--yes")
     else:
-        stage.add_server(NAME, sys.executable, EVERYTHING, folders=(f"{Path(EVERYTHING).parent}:ro",))
+        folders = tuple(f"{folder}:ro" for folder in server.sdk.folders)
+        stage.add_server(NAME, *server.sdk.command, folders=folders, env=server.sdk.env)
     rule = stage.root / "conformance.cedar"
     rule.write_text(RULE, encoding="utf-8")
     stage.cli("rule", "add", str(rule))
@@ -69,41 +88,39 @@ def set_up(stage: Stage, server_port: int, transport: str) -> str:
 
 
 @asynccontextmanager
-async def standing(root: Path, transport: str) -> AsyncIterator[Stand]:
-    port, proxy_port = free_port(), free_port()
-    quiet = asyncio.subprocess.DEVNULL
-    server = await asyncio.create_subprocess_exec(sys.executable, EVERYTHING, str(port), stdout=quiet, stderr=quiet)
-    try:
-        with stage_in(root) as stage, ExitStack() as opened:
-            await asyncio.to_thread(until, lambda: suite.listens(port))
-            behind = port
-            if transport in WALLS:
+async def standing(root: Path, server: Served, stand: Stand) -> AsyncIterator[str]:
+    """The server behind a gateway of its own; gives the address at which the suite finds it there."""
+    with stage_in(root) as stage:
+        async with AsyncExitStack() as opened:
+            behind = server.port
+            if stand.wall is not None:
                 behind = free_port()
-                walled = await EraWall(behind, port, WALLS[transport]).serve()
-                opened.callback(walled.close)
-            token = await asyncio.to_thread(set_up, stage, behind, transport)
-            proxy = await HeaderProxy(proxy_port, stage.port, f"/s/{NAME}/mcp", token).serve()
-            yield Stand(f"http://127.0.0.1:{port}/mcp", f"http://127.0.0.1:{proxy_port}/mcp")
-            proxy.close()
-    finally:
-        server.kill()
-        await server.wait()
+                await _open(opened, EraWall(behind, server.port, stand.wall))
+            token = await asyncio.to_thread(set_up, stage, server, stand, behind)
+            port = free_port()
+            await _open(opened, HeaderProxy(port, stage.port, f"/s/{NAME}/mcp", token))
+            yield f"http://127.0.0.1:{port}/mcp"
+
+
+async def _open(opened: AsyncExitStack, proxy: OneRequestProxy) -> None:
+    await proxy.serve()
+    opened.push_async_callback(proxy.close)
 
 
 @pytest.mark.screen
 @pytest.mark.timeout(240)
-@pytest.mark.parametrize("transport", list(STANDS))
-async def test_no_check_of_the_suite_is_lost(tmp_path: Path, transport: str) -> None:
-    found = {}
-    async with standing(tmp_path, transport) as stand:
-        for version in STANDS[transport]:
-            out = tmp_path / version
-            direct = await asyncio.to_thread(suite.run, stand.direct, version, out / "direct")
-            through = await asyncio.to_thread(suite.run, stand.through, version, out / "through")
+@pytest.mark.parametrize("name", list(STANDS))
+async def test_no_check_of_the_suite_is_lost(tmp_path: Path, servers: dict[str, Served], name: str) -> None:
+    found, stand = {}, STANDS[name]
+    server = servers[stand.sdk]
+    async with standing(tmp_path, server, stand) as url:
+        for version in stand.eras:
+            direct = await asyncio.to_thread(server.direct, version)
+            through = await asyncio.to_thread(suite.run, url, version, tmp_path / version)
             assert suite.counts(direct)["passed"] >= FEWEST_CHECKS, "the suite itself did not run"
             found[version] = suite.missing(direct, through)
     for version, lost in found.items():
-        listed = expected(transport, version)
+        listed = expected(name, version)
         unexpected = {check: why for check, why in lost.items() if check not in listed}
-        assert unexpected == {}, f"{version} over {transport}"
-        assert listed - lost.keys() == set(), f"{version} over {transport}: these pass now; take them off the list"
+        assert unexpected == {}, f"{version}, {name}"
+        assert listed - lost.keys() == set(), f"{version}, {name}: these pass now; take them off the list"

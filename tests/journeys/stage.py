@@ -96,9 +96,12 @@ class Stage:
     def json(self, *arguments: str) -> Any:
         return json.loads(self.cli(*arguments, "--json").stdout)
 
-    def add_server(self, name: str, *command: str, folders: tuple[str, ...] = ()) -> None:
+    def add_server(
+        self, name: str, *command: str, folders: tuple[str, ...] = (), env: dict[str, str] | None = None
+    ) -> None:
         """Propose and approve a local server, as a person would in a terminal."""
         given = [part for folder in folders for part in ("--folder", folder)]
+        given += [part for key, value in (env or {}).items() for part in ("--env", f"{key}={value}")]
         self.cli("server", "add", name, *given, "--", *command)
         self.cli("server", "approve", name, "--yes")
 

@@ -55,7 +55,7 @@ def test_it_sees_progress_cancels_answers_a_question_and_takes_a_large_answer(se
         mark.unlink(missing_ok=True)
     client = subprocess.Popen(
         [*CLIENTS[name], served.stage.endpoint("features")],
-        env={**os.environ, "ZTMCP_TEST_NODE": str(NODE_FOLDER)},
+        env={**os.environ, "TEST_PACKAGES": str(NODE_FOLDER)},
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,

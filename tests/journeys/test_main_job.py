@@ -50,7 +50,7 @@ class TypeScript:
     def start(self, tool: str, arguments: dict[str, Any]) -> "subprocess.Popen[str]":
         script = str(REPO / "tests" / "node" / "client.mjs")
         command = [node(), script, self.stage.endpoint(), self.token, tool, json.dumps(arguments)]
-        environment = {**os.environ, "ZTMCP_TEST_NODE": str(NODE_FOLDER)}
+        environment = {**os.environ, "TEST_PACKAGES": str(NODE_FOLDER)}
         return subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
     def result(self, process: "subprocess.Popen[str]") -> dict[str, Any]:

@@ -119,9 +119,7 @@ def behind(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Behind]:
         (repository / "committed.txt").write_text("to be committed\n")
         every = servers(stage.project)
         for name, real in every.items():
-            given = [part for key, value in real.env.items() for part in ("--env", f"{key}={value}")]
-            stage.cli("server", "add", name, *given, "--folder", f"{stage.project}:rw", "--", *real.command)
-            stage.cli("server", "approve", name, "--yes")
+            stage.add_server(name, *real.command, folders=(f"{stage.project}:rw",), env=real.env)
         rule = stage.root / "allow.cedar"
         rule.write_text(ALLOW)
         stage.cli("rule", "add", str(rule))

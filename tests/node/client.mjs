@@ -1,9 +1,6 @@
 // A client on the TypeScript SDK: node client.mjs ENDPOINT TOKEN TOOL ARGUMENTS-AS-JSON; prints the result as JSON.
-import { createRequire } from 'node:module';
-import { pathToFileURL } from 'node:url';
+import { load } from './packages.mjs';
 
-const require = createRequire(pathToFileURL(process.env.ZTMCP_TEST_NODE + '/package.json'));
-const load = (name) => import(pathToFileURL(require.resolve(name)).href);
 const { Client } = await load('@modelcontextprotocol/sdk/client/index.js');
 const { StreamableHTTPClientTransport } = await load('@modelcontextprotocol/sdk/client/streamableHttp.js');
 

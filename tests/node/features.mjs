@@ -1,11 +1,8 @@
 // A client on a TypeScript SDK: node features.mjs v1|v2-legacy|v2-auto ENDPOINT, the token on standard input. Prints
 // "waiting" when its last call waits, cancels it at the next line of input, and prints what it saw as one JSON object.
-import { createRequire } from 'node:module';
 import { createInterface } from 'node:readline';
-import { pathToFileURL } from 'node:url';
+import { load } from './packages.mjs';
 
-const require = createRequire(pathToFileURL(process.env.ZTMCP_TEST_NODE + '/package.json'));
-const load = (name) => import(pathToFileURL(require.resolve(name)).href);
 const SIZE = 5 * 1024 * 1024;
 const [kind, endpoint] = process.argv.slice(2);
 const lines = createInterface({ input: process.stdin })[Symbol.asyncIterator]();

@@ -1,0 +1,112 @@
+// The part of the conformance suite's server that asks the client. A tool says once what it needs: in the newer era
+// that is its answer, and in the older one the SDK asks during the call and runs the tool again.
+import { prompt, result, strings, text, tool, user } from './offering.mjs';
+import { load } from './packages.mjs';
+
+const { createRequestStateCodec, inputRequired, inputResponse } = await load('@modelcontextprotocol/server');
+const CAPABILITIES = 'io.modelcontextprotocol/clientCapabilities';
+const DEFAULTS = {
+  name: { type: 'string', default: 'John Doe' },
+  age: { type: 'integer', default: 30 },
+  score: { type: 'number', default: 95.5 },
+  status: { type: 'string', enum: ['active', 'inactive', 'pending'], default: 'active' },
+  verified: { type: 'boolean', default: true },
+};
+const OPTIONS = ['option1', 'option2', 'option3'];
+const titled = (word) => [1, 2, 3].map((n) => ({ const: `value${n}`, title: `${word} ${n}` }));
+const CHOICES = {
+  untitledSingle: { type: 'string', enum: OPTIONS },
+  titledSingle: { type: 'string', oneOf: titled('Option') },
+  legacyEnum: {
+    type: 'string',
+    enum: ['opt1', 'opt2', 'opt3'],
+    enumNames: ['Option One', 'Option Two', 'Option Three'],
+  },
+  untitledMulti: { type: 'array', items: { type: 'string', enum: OPTIONS } },
+  titledMulti: { type: 'array', items: { anyOf: titled('Choice') } },
+};
+
+export const states = createRequestStateCodec({ key: 'a key of the tests, of more than thirty-two bytes' });
+
+const form = (message, properties, required = Object.keys(properties)) =>
+  inputRequired.elicit({ message, requestedSchema: { type: 'object', properties, required } });
+const sample = (said) => inputRequired.createMessage({ messages: [user(text(said))], maxTokens: 100 });
+const name = () => form('What is your name?', { name: { type: 'string' } });
+const filled = (form) => `action=${form.action}, content=${JSON.stringify(form.content ?? {})}`;
+
+// The client's answers to these questions by their names, or null where one is missing.
+function answersTo(questions, { mcpReq }) {
+  const views = Object.keys(questions).map((key) => [key, inputResponse(mcpReq.inputResponses, key)]);
+  return views.some(([, view]) => view.kind === 'missing') ? null : Object.fromEntries(views);
+}
+
+async function ask(inputRequests, state) {
+  return inputRequired({ inputRequests, ...(state && { requestState: await states.mint(state) }) });
+}
+
+// A tool that needs the answers to its questions, and then says `done` of them. With a state it wants that back too.
+function asking(server, name, questions, done, { state, inputSchema } = {}) {
+  const act = async (given, context) => {
+    const asked = questions(given);
+    const answers = answersTo(asked, context);
+    if (answers === null || context.mcpReq.requestState() !== state) return ask(asked, state);
+    return result(text(done(answers)));
+  };
+  tool(server, name, act, inputSchema);
+}
+
+function offerRequests(server) {
+  const completed = ({ form }) => `Elicitation completed: ${filled(form)}`;
+  const offer = (tool, question, done = completed, ...names) => {
+    asking(server, tool, (given) => ({ form: question(given) }), done, { inputSchema: strings(...names) });
+  };
+  const replied = ({ form }) => `User response: ${filled(form)}`;
+  const generated = ({ form }) => `LLM response: ${form.result.content.text}`;
+  offer('test_sampling', (given) => sample(given.prompt), generated, 'prompt');
+  offer('test_elicitation', (given) => form(given.message, { response: { type: 'string' } }), replied, 'message');
+  offer('test_elicitation_sep1034_defaults', () => form('Please review', DEFAULTS, []));
+  offer('test_elicitation_sep1330_enums', () => form('Please select', CHOICES, []));
+  offer('test_streaming_elicitation', name);
+  offer('test_missing_capability', () => sample('Are you able?'), generated);
+}
+
+function offerRounds(server) {
+  const confirm = () => ({ confirm: form('Please confirm', { ok: { type: 'boolean' } }) });
+  const hello = ({ user_name: who }) => `Hello, ${who.content?.name}!`;
+  const capital = { capital_question: sample('What is the capital of France?') };
+  const roots = { client_roots: inputRequired.listRoots() };
+  const all = { user_name: name(), greeting: sample('Generate a greeting'), ...roots };
+  const offer = (tool, ...rest) => asking(server, `test_input_required_result_${tool}`, ...rest);
+  offer('elicitation', () => ({ user_name: name() }), hello);
+  offer('sampling', () => capital, ({ capital_question: said }) => said.result.content.text);
+  offer('list_roots', () => roots, ({ client_roots: given }) => JSON.stringify(given.roots));
+  offer('multiple_inputs', () => all, () => 'All inputs received.', { state: 'asked for all' });
+  offer('request_state', confirm, () => 'state-ok: confirmed', { state: 'to be confirmed' });
+  offer('tampered_state', confirm, () => 'state-ok: not tampered with', { state: 'not to be tampered with' });
+}
+
+function offerChoices(server) {
+  tool(server, 'test_input_required_result_capabilities', (_, { mcpReq }) => {
+    const able = mcpReq.envelope?.[CAPABILITIES] ?? server.server.getClientCapabilities() ?? {};
+    return ask({ ...(able.sampling && { said: sample('Say hello') }), ...(able.elicitation && { form: name() }) }, 'asked');
+  });
+  tool(server, 'test_input_required_result_multi_round', (_, context) => {
+    const first = { step1: form('Step 1: What is your name?', { name: { type: 'string' } }) };
+    const second = { step2: form('Step 2: What is your favourite colour?', { color: { type: 'string' } }) };
+    const state = context.mcpReq.requestState();
+    const colour = state === 'second' ? answersTo(second, context) : null;
+    if (colour !== null) return result(text(`You like ${colour.step2.content?.color}.`));
+    return state === 'first' && answersTo(first, context) !== null ? ask(second, 'second') : ask(first, 'first');
+  });
+  prompt(server, 'test_input_required_result_prompt', (_, context) => {
+    const asked = { user_context: form('What context should the prompt use?', { context: { type: 'string' } }) };
+    const given = answersTo(asked, context);
+    if (given === null) return ask(asked);
+    return { messages: [user(text(`Use the following context: ${given.user_context.content?.context}`))] };
+  });
+}
+
+// Add the tools and the prompt.
+export function offerQuestions(server) {
+  for (const offer of [offerRequests, offerRounds, offerChoices]) offer(server);
+}
