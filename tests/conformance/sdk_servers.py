@@ -43,14 +43,10 @@ class Served:
     out: Path
     _found: dict[str, dict[suite.Check, list[str]]] = field(default_factory=dict)
 
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self.port}/mcp"
-
-    def direct(self, version: str) -> dict[suite.Check, list[str]]:
+    def checks(self, version: str) -> dict[suite.Check, list[str]]:
         """Every check of `version` without the gateway."""
         if version not in self._found:
-            self._found[version] = suite.run(self.url, version, self.out / version)
+            self._found[version] = suite.run(f"http://127.0.0.1:{self.port}/mcp", version, self.out / version)
         return self._found[version]
 
 

@@ -48,7 +48,9 @@ const CAPABILITIES = {
   logging: {},
 };
 
-const resource = (uri, said, mimeType = 'text/plain') => ({ type: 'resource', resource: { uri, mimeType, text: said } });
+function resource(uri, said, mimeType = 'text/plain') {
+  return { type: 'resource', resource: { uri, mimeType, text: said } };
+}
 
 function offerAnswers(server) {
   const mixed = resource('test://mixed-content-resource', '{"test":"data","value":123}', 'application/json');

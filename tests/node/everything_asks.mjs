@@ -31,8 +31,8 @@ export const states = createRequestStateCodec({ key: 'a key of the tests, of mor
 const form = (message, properties, required = Object.keys(properties)) =>
   inputRequired.elicit({ message, requestedSchema: { type: 'object', properties, required } });
 const sample = (said) => inputRequired.createMessage({ messages: [user(text(said))], maxTokens: 100 });
-const name = () => form('What is your name?', { name: { type: 'string' } });
-const filled = (form) => `action=${form.action}, content=${JSON.stringify(form.content ?? {})}`;
+const nameForm = () => form('What is your name?', { name: { type: 'string' } });
+const filled = ({ action, content }) => `action=${action}, content=${JSON.stringify(content ?? {})}`;
 
 // The client's answers to these questions by their names, or null where one is missing.
 function answersTo(questions, { mcpReq }) {
@@ -56,31 +56,31 @@ function asking(server, name, questions, done, { state, inputSchema } = {}) {
 }
 
 function offerRequests(server) {
-  const completed = ({ form }) => `Elicitation completed: ${filled(form)}`;
-  const offer = (tool, question, done = completed, ...names) => {
-    asking(server, tool, (given) => ({ form: question(given) }), done, { inputSchema: strings(...names) });
+  const completed = ({ it }) => `Elicitation completed: ${filled(it)}`;
+  const replied = ({ it }) => `User response: ${filled(it)}`;
+  const generated = ({ it }) => `LLM response: ${it.result.content.text}`;
+  const offer = (name, question, done, ...names) => {
+    asking(server, name, (given) => ({ it: question(given) }), done, { inputSchema: strings(...names) });
   };
-  const replied = ({ form }) => `User response: ${filled(form)}`;
-  const generated = ({ form }) => `LLM response: ${form.result.content.text}`;
   offer('test_sampling', (given) => sample(given.prompt), generated, 'prompt');
   offer('test_elicitation', (given) => form(given.message, { response: { type: 'string' } }), replied, 'message');
-  offer('test_elicitation_sep1034_defaults', () => form('Please review', DEFAULTS, []));
-  offer('test_elicitation_sep1330_enums', () => form('Please select', CHOICES, []));
-  offer('test_streaming_elicitation', name);
+  offer('test_elicitation_sep1034_defaults', () => form('Please review', DEFAULTS, []), completed);
+  offer('test_elicitation_sep1330_enums', () => form('Please select', CHOICES, []), completed);
+  offer('test_streaming_elicitation', nameForm, completed);
   offer('test_missing_capability', () => sample('Are you able?'), generated);
 }
 
 function offerRounds(server) {
   const confirm = () => ({ confirm: form('Please confirm', { ok: { type: 'boolean' } }) });
-  const hello = ({ user_name: who }) => `Hello, ${who.content?.name}!`;
-  const capital = { capital_question: sample('What is the capital of France?') };
-  const roots = { client_roots: inputRequired.listRoots() };
-  const all = { user_name: name(), greeting: sample('Generate a greeting'), ...roots };
-  const offer = (tool, ...rest) => asking(server, `test_input_required_result_${tool}`, ...rest);
-  offer('elicitation', () => ({ user_name: name() }), hello);
-  offer('sampling', () => capital, ({ capital_question: said }) => said.result.content.text);
-  offer('list_roots', () => roots, ({ client_roots: given }) => JSON.stringify(given.roots));
-  offer('multiple_inputs', () => all, () => 'All inputs received.', { state: 'asked for all' });
+  const who = () => ({ user_name: nameForm() });
+  const capital = () => ({ capital_question: sample('What is the capital of France?') });
+  const roots = () => ({ client_roots: inputRequired.listRoots() });
+  const all = () => ({ ...who(), greeting: sample('Generate a greeting'), ...roots() });
+  const offer = (name, ...rest) => asking(server, `test_input_required_result_${name}`, ...rest);
+  offer('elicitation', who, (given) => `Hello, ${given.user_name.content?.name}!`);
+  offer('sampling', capital, (given) => given.capital_question.result.content.text);
+  offer('list_roots', roots, (given) => JSON.stringify(given.client_roots.roots));
+  offer('multiple_inputs', all, () => 'All inputs received.', { state: 'asked for all' });
   offer('request_state', confirm, () => 'state-ok: confirmed', { state: 'to be confirmed' });
   offer('tampered_state', confirm, () => 'state-ok: not tampered with', { state: 'not to be tampered with' });
 }
@@ -88,14 +88,16 @@ function offerRounds(server) {
 function offerChoices(server) {
   tool(server, 'test_input_required_result_capabilities', (_, { mcpReq }) => {
     const able = mcpReq.envelope?.[CAPABILITIES] ?? server.server.getClientCapabilities() ?? {};
-    return ask({ ...(able.sampling && { said: sample('Say hello') }), ...(able.elicitation && { form: name() }) }, 'asked');
+    const sampling = able.sampling && { said: sample('Say hello') };
+    const elicitation = able.elicitation && { user_name: nameForm() };
+    return ask({ ...sampling, ...elicitation }, 'asked');
   });
   tool(server, 'test_input_required_result_multi_round', (_, context) => {
     const first = { step1: form('Step 1: What is your name?', { name: { type: 'string' } }) };
     const second = { step2: form('Step 2: What is your favourite colour?', { color: { type: 'string' } }) };
     const state = context.mcpReq.requestState();
-    const colour = state === 'second' ? answersTo(second, context) : null;
-    if (colour !== null) return result(text(`You like ${colour.step2.content?.color}.`));
+    const last = state === 'second' ? answersTo(second, context) : null;
+    if (last !== null) return result(text(`You like ${last.step2.content?.color}.`));
     return state === 'first' && answersTo(first, context) !== null ? ask(second, 'second') : ask(first, 'first');
   });
   prompt(server, 'test_input_required_result_prompt', (_, context) => {
