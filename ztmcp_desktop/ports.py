@@ -1,7 +1,7 @@
 """The seams of the program: what one room may ask of another, without knowing which room answers."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from datetime import datetime
 from typing import Protocol
 
@@ -132,8 +132,8 @@ class StateStore(Protocol):
 class Ledger(Protocol):
     """The append-only record."""
 
-    async def append(self, draft: Draft) -> int:
-        """Write a row; returns its `seq` when it is durable and the head is signed.
+    def append(self, draft: Draft) -> Awaitable[int]:
+        """Write a row, awaited or not; gives its `seq` when it is durable and the head is signed.
 
         Raises:
             Denial: it could not be written (`gateway-fault`); then nothing may be sent.

@@ -97,7 +97,7 @@ class Store:
         store._thread.start()
         return store
 
-    async def append(self, draft: Draft) -> int:
+    def append(self, draft: Draft) -> asyncio.Future[int]:
         if self._closed:
             raise Denial(Code.GATEWAY_FAULT, "the ledger is closed")
         row = prepare(draft, self._clock.now(), self._digester)
@@ -105,7 +105,7 @@ class Store:
             raise Denial(Code.GATEWAY_FAULT, "too much waits to be put on record", Retry.LATER)
         future: asyncio.Future[int] = self._loop.create_future()
         self._queue.put(_Pending(row=row, future=future))
-        return await future
+        return future
 
     async def reject(self, draft: Draft, cause: str) -> None:
         if self._closed:

@@ -5,11 +5,12 @@ from dataclasses import dataclass, replace
 
 from ztmcp_desktop.domain.call import Call, Channel
 from ztmcp_desktop.domain.denial import Code, Denial
-from ztmcp_desktop.domain.json import Json, JsonObject, canonical
+from ztmcp_desktop.domain.json import Json, JsonObject
 from ztmcp_desktop.domain.proof import Injected
 from ztmcp_desktop.pipeline.mask_result import without_echoes
 from ztmcp_desktop.pipeline.masker import Masker
 from ztmcp_desktop.ports import ServerBook
+from ztmcp_desktop.scan.size import is_large
 
 MAX_NOTICES_A_CALL = 10_000
 MAX_TOKEN_CHARS = 256
@@ -54,7 +55,7 @@ class MaskedChannel:
 
     async def cleaned(self, method: str, params: JsonObject) -> JsonObject:
         """`params` as they may go to the client and into the ledger. What is large is masked off the loop."""
-        if len(canonical(params)) > MAX_INLINE_BYTES:
+        if is_large(params, MAX_INLINE_BYTES):
             return await asyncio.to_thread(self._cleaned, method, params)
         return self._cleaned(method, params)
 

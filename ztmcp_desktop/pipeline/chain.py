@@ -18,7 +18,7 @@ from ztmcp_desktop.pipeline.confine import Confine
 from ztmcp_desktop.pipeline.consent import Consent, ConsentParts
 from ztmcp_desktop.pipeline.content_rules import ContentRules
 from ztmcp_desktop.pipeline.forward import AnswerFromCatalogue, Forward, ForwardToClient
-from ztmcp_desktop.pipeline.gate import CallGate, Chains
+from ztmcp_desktop.pipeline.gate import ON_RECORD, CallGate, Chains
 from ztmcp_desktop.pipeline.identify import Identify
 from ztmcp_desktop.pipeline.inject import Inject
 from ztmcp_desktop.pipeline.input_requests import InputRequests
@@ -133,6 +133,8 @@ def build_pipeline(parts: PipelineParts) -> Pipeline:
             judge,
             # Before consent, so that the person sees what will leave.
             mask_arguments,
+            # Up to here the call was only looked at; from here on somebody is asked, and something sent.
+            ON_RECORD,
             consent,
             recheck,
             # After consent, so that no secret is ever on a screen or in a proof.
@@ -144,7 +146,7 @@ def build_pipeline(parts: PipelineParts) -> Pipeline:
             # Last, so that what is asked of the client is judged as the client will see it.
             input_requests,
         ),
-        listing=(authenticate, identify, judge, AnswerFromCatalogue(parts.lists)),
+        listing=(authenticate, identify, judge, ON_RECORD, AnswerFromCatalogue(parts.lists)),
         to_client=(
             authenticate,
             identify,
@@ -153,6 +155,7 @@ def build_pipeline(parts: PipelineParts) -> Pipeline:
             confine,
             judge,
             mask_arguments,
+            ON_RECORD,
             consent,
             recheck,
             ForwardToClient(),

@@ -3,9 +3,9 @@
 import asyncio
 
 from ztmcp_desktop.domain.call import Call
-from ztmcp_desktop.domain.json import canonical
 from ztmcp_desktop.domain.proof import Classified, Identified
 from ztmcp_desktop.scan.harm import assess
+from ztmcp_desktop.scan.size import is_large
 
 MAX_INLINE_BYTES = 1024
 
@@ -17,6 +17,6 @@ class Classify:
         item = call.proof(Identified).pin.item
         work = (call.method, item, call.arguments)
         # SQL of a few kilobytes takes a second to parse in every dialect.
-        large = len(canonical(call.arguments)) > MAX_INLINE_BYTES
+        large = is_large(call.arguments, MAX_INLINE_BYTES)
         found = await asyncio.to_thread(assess, *work) if large else assess(*work)
         return call.proved(Classified(risk=found.risk, effects=found.effects, signs=found.signs))

@@ -16,10 +16,13 @@ from ztmcp_desktop.scan.hosts import hosts_of
 from ztmcp_desktop.scan.paths import Basis, PathArgument, path_arguments
 from ztmcp_desktop.scan.protected import is_protected
 from ztmcp_desktop.scan.readings import UnreadablePathError, readings
+from ztmcp_desktop.scan.size import is_large
 from ztmcp_desktop.scan.tables import tables_of
 from ztmcp_desktop.scan.words import MAX_STRINGS, strings_of
 
 MAX_PATHS = 1024
+# SQL of a few kilobytes takes a second to parse in every dialect.
+MAX_INLINE_BYTES = 1024
 MAX_SHOWN_CHARS = 200
 
 
@@ -41,6 +44,13 @@ class _Bounds:
         return Access.READ_WRITE if may_write else Access.READ_ONLY
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Named:
+    paths: tuple[PathArgument, ...]
+    hosts: tuple[str, ...]
+    tables: tuple[str, ...]
+
+
 class Confine:
     """Checks every path argument against the server's folders and the list of what no limit may open.
 
@@ -55,24 +65,15 @@ class Confine:
         identified = call.proof(Identified)
         risk = call.proof(Classified).risk
         server = self._servers.get(identified.server)
-        paths: tuple[str, ...] = ()
-        if call.direction is Direction.TO_SERVER:
-            folders = tuple(Folder(path=f.path.resolve(), access=f.access) for f in server.limits.folders)
-            bounds = _Bounds(server=server, folders=folders, risk=risk)
-            schema = identified.pin.item.get("inputSchema")
-            # Follows links on the disk, for up to `MAX_PATHS` paths with a dozen readings each.
-            paths = await asyncio.to_thread(self._check, call, schema if isinstance(schema, dict) else {}, bounds)
-        hosts, tables = await asyncio.to_thread(_named, call)
-        return call.proved(Confined(paths=paths, hosts=hosts, tables=tables))
+        folders = tuple(Folder(path=f.path.resolve(), access=f.access) for f in server.limits.folders)
+        bounds = _Bounds(server=server, folders=folders, risk=risk)
+        large = is_large(call.arguments, MAX_INLINE_BYTES)
+        named = await asyncio.to_thread(_named, call, bounds) if large else _named(call, bounds)
+        # Follows links on the disk, for up to `MAX_PATHS` paths with a dozen readings each.
+        paths = await asyncio.to_thread(self._permitted, named.paths, bounds) if named.paths else ()
+        return call.proved(Confined(paths=paths, hosts=named.hosts, tables=named.tables))
 
-    def _check(self, call: Call, schema: dict[str, object], bounds: _Bounds) -> tuple[str, ...]:
-        if isinstance(bounds.server.endpoint, RemoteUrl) and not bounds.folders:
-            return ()
-        if sum(1 for _ in islice(strings_of(call.arguments), MAX_STRINGS + 1)) > MAX_STRINGS:
-            raise Denial(Code.OUTSIDE_LIMITS, "the arguments hold too many texts to be checked for paths")
-        found = path_arguments(call.arguments, schema)
-        if len(found) > MAX_PATHS:
-            raise Denial(Code.OUTSIDE_LIMITS, f"the arguments name more than {MAX_PATHS} paths")
+    def _permitted(self, found: tuple[PathArgument, ...], bounds: _Bounds) -> tuple[str, ...]:
         permitted = [str(path) for argument in found if (path := self._permit(argument, bounds)) is not None]
         return tuple(dict.fromkeys(permitted))
 
@@ -104,9 +105,22 @@ class Confine:
         return meant[0] if meant else None
 
 
-def _named(call: Call) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """The hosts and the tables in the arguments."""
-    return hosts_of(call.arguments), tables_of(call.subject, call.arguments)
+def _named(call: Call, bounds: _Bounds) -> _Named:
+    """What the arguments name, whether it is permitted or not."""
+    paths = _paths(call, bounds) if call.direction is Direction.TO_SERVER else ()
+    return _Named(paths=paths, hosts=hosts_of(call.arguments), tables=tables_of(call.subject, call.arguments))
+
+
+def _paths(call: Call, bounds: _Bounds) -> tuple[PathArgument, ...]:
+    if isinstance(bounds.server.endpoint, RemoteUrl) and not bounds.folders:
+        return ()
+    if sum(1 for _ in islice(strings_of(call.arguments), MAX_STRINGS + 1)) > MAX_STRINGS:
+        raise Denial(Code.OUTSIDE_LIMITS, "the arguments hold too many texts to be checked for paths")
+    schema = call.proof(Identified).pin.item.get("inputSchema")
+    found = path_arguments(call.arguments, schema if isinstance(schema, dict) else {})
+    if len(found) > MAX_PATHS:
+        raise Denial(Code.OUTSIDE_LIMITS, f"the arguments name more than {MAX_PATHS} paths")
+    return found
 
 
 def _narrowest(holding: list[Folder]) -> Folder:

@@ -4,9 +4,9 @@ from dataclasses import replace
 
 from ztmcp_desktop.domain.call import Call, Direction, Reply
 from ztmcp_desktop.domain.denial import Code, Denial
-from ztmcp_desktop.domain.json import canonical
 from ztmcp_desktop.domain.proof import Consented, Forwarded, Identified, Injected, Judged, Vetted
 from ztmcp_desktop.ports import Clock, Lists, Upstreams
+from ztmcp_desktop.scan.size import size_of
 
 DENIED = -31001
 SERVER_ERROR = -32000
@@ -27,7 +27,7 @@ class Forward:
         began_s = self._clock.monotonic()
         reply = _unforged(await self._upstreams.send(call))
         duration_ms = round((self._clock.monotonic() - began_s) * 1000)
-        size_bytes = len(canonical(reply.body))
+        size_bytes = size_of(reply.body)
         return replace(call, reply=reply).proved(Forwarded(duration_ms=duration_ms, size_bytes=size_bytes))
 
 

@@ -1,6 +1,7 @@
 """The gate: the frame around every call. No row, no call; no closing row, no answer."""
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -17,15 +18,23 @@ MAX_CALLS_A_CLIENT = 128
 logger = logging.getLogger(__name__)
 
 
+class OnRecord:
+    """Where the opening row must be on disk. The stages before it look at the call while the row is written."""
+
+
+ON_RECORD = OnRecord()
+Chain = tuple[Stage | OnRecord, ...]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Chains:
-    """The stages of each kind of call, in order."""
+    """The stages of each kind of call, in order. A chain without `ON_RECORD` begins with it."""
 
-    full: tuple[Stage, ...]
-    listing: tuple[Stage, ...]
-    to_client: tuple[Stage, ...]
+    full: Chain
+    listing: Chain
+    to_client: Chain
 
-    def of(self, call: Call) -> tuple[Stage, ...]:
+    def of(self, call: Call) -> Chain:
         """The chain for this call; whatever is not known to be a list goes the whole way."""
         if call.direction is Direction.TO_CLIENT:
             return self.to_client
@@ -78,13 +87,11 @@ class CallGate:
 
     async def _framed(self, call: Call) -> Reply:
         began_s = self._clock.monotonic()
-        cancelled = await self._write(self._opening(call))
+        row = asyncio.ensure_future(self._ledger.append(self._opening(call)))
         progress = [call]
         denial: Denial | None = None
         try:
-            if cancelled:
-                raise asyncio.CancelledError  # noqa: TRY301 - it came while the row was written
-            await self._stages(progress)
+            await self._stages(progress, row)
         except Denial as refused:
             denial = refused
         except asyncio.CancelledError:
@@ -93,6 +100,8 @@ class CallGate:
             logger.error("call %s failed in %s", call.id, type(fault).__name__)  # noqa: TRY400 - no values in logs
             denial = Denial(Code.GATEWAY_FAULT, "ztmcp failed while checking this call, so it was not let through")
         self._end_what_was_asked_in(progress[-1])
+        # Of what could not be opened nothing was done, so there is nothing to close.
+        await _written(row)
         await self._close(progress[-1], denial, round((self._clock.monotonic() - began_s) * 1000))
         reply = progress[-1].reply
         if denial is not None:
@@ -118,11 +127,14 @@ class CallGate:
     async def _close(self, call: Call, denial: Denial | None, duration_ms: int) -> None:
         """Write the closing row; where it cannot be, a bare one, so that no server's answer keeps a call open."""
         try:
-            await self._write(self._recorder.closed(call, denial, duration_ms))
+            await self._append(self._recorder.closed(call, denial, duration_ms))
         except Exception as fault:  # noqa: BLE001 - the gate: an ending that is not on record lets nothing out
             bare = self._unrecorded(call, fault)
-            await self._write(self._recorder.bare(call, bare, duration_ms))
+            await self._append(self._recorder.bare(call, bare, duration_ms))
             raise bare from None
+
+    async def _append(self, draft: Draft) -> None:
+        await _written(asyncio.ensure_future(self._ledger.append(draft)))
 
     @staticmethod
     def _unrecorded(call: Call, fault: Exception) -> Denial:
@@ -131,11 +143,17 @@ class CallGate:
         logger.error("call %s could not be put on record, which failed in %s", call.id, type(fault).__name__)
         return Denial(Code.GATEWAY_FAULT, "the call could not be put on record, so nothing of it was let through")
 
-    async def _stages(self, progress: list[Call]) -> None:
+    async def _stages(self, progress: list[Call], row: asyncio.Future[int]) -> None:
         if self._lockdown.locked:
             raise Denial(Code.LOCKED_DOWN, "everything is locked; the person can unlock it in ztmcp")
         call = progress[0]
-        for stage in self._chains.of(call):
+        chain = self._chains.of(call)
+        if ON_RECORD not in chain:
+            await asyncio.shield(row)
+        for stage in chain:
+            if isinstance(stage, OnRecord):
+                await asyncio.shield(row)
+                continue
             call = await stage(call)
             progress[:] = [call]
         if self._lockdown.locked:
@@ -143,19 +161,19 @@ class CallGate:
         if call.reply is None:
             raise Denial(Code.GATEWAY_FAULT, "the call ended without an answer")
 
-    async def _write(self, draft: Draft) -> bool:
-        """Write a row whatever comes, so that no call stays half recorded; True if it was to be cancelled meanwhile."""
-        cancelled = False
-        row = asyncio.ensure_future(self._ledger.append(draft))
-        while not row.done():
-            try:
-                await asyncio.wait({row})
-            except asyncio.CancelledError:
-                cancelled = True
-        row.result()
-        return cancelled
-
     def _given_up(self) -> Denial:
         if self._lockdown.locked:
             return Denial(Code.LOCKED_DOWN, "everything was locked while this call ran")
         return Denial(Code.WITHDRAWN, "the client gave up, or its access was ended")
+
+
+async def _written(row: asyncio.Future[int]) -> None:
+    """Wait for a row whatever comes, so that no call stays half recorded.
+
+    Raises:
+        Denial: it could not be written.
+    """
+    while not row.done():
+        with contextlib.suppress(asyncio.CancelledError):
+            await asyncio.wait({row})
+    row.result()

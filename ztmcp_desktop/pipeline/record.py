@@ -1,16 +1,23 @@
 """What of a call is written to the ledger: masked, without secrets, and without the pinned item."""
 
+from dataclasses import replace
+
 from ztmcp_desktop.domain.call import Call
 from ztmcp_desktop.domain.denial import Code, Denial
 from ztmcp_desktop.domain.digest import Digester
-from ztmcp_desktop.domain.json import JsonObject, canonical
+from ztmcp_desktop.domain.json import Json, JsonObject, canonical
 from ztmcp_desktop.domain.ledger import Draft, EntryKind, Outcome
 from ztmcp_desktop.domain.offer import Pin
 from ztmcp_desktop.domain.proof import Proof
 from ztmcp_desktop.ports import Redact
+from ztmcp_desktop.scan.size import is_large
 
 MAX_RECORDED_BYTES = 48 * 1024
 MAX_SUBJECT_CHARS = 4096
+# In canonical form a value is at most six times as long as in the short one, where it is all control characters.
+MAX_INLINE_BYTES = MAX_RECORDED_BYTES // 6
+_UNBOUNDED = ("arguments", "result")
+_DIGESTS = frozenset({"pin", "digest"})
 _FAILURES = frozenset(
     {
         Code.SERVER_UNAVAILABLE,
@@ -32,24 +39,23 @@ class Recorder:
 
     def opened(self, call: Call) -> Draft:
         """The row before anything is done."""
-        body = {
-            "arguments": self._bounded("arguments", call.arguments),
-            "era": call.era.value,
-            "direction": call.direction.value,
-        }
-        return self._draft(EntryKind.OPENED, call, body)
+        ours = {"era": call.era.value, "direction": call.direction.value}
+        return self._draft(EntryKind.OPENED, call, {"arguments": call.arguments}, ours)
 
     def closed(self, call: Call, denial: Denial | None, duration_ms: int) -> Draft:
         """The row that ends the call, with all that was proved about it."""
-        # All at once: what is looked through together costs one pass.
-        proofs = self._redact({"proofs": [_stated(proof) for proof in call.proofs]})
-        body: JsonObject = {**proofs, "duration_ms": duration_ms}
+        brought: JsonObject = {"proofs": [_stated(proof) for proof in call.proofs]}
         if denial is None:
-            body["result"] = self._result(call)
-            return self._draft(EntryKind.CLOSED, call, body, outcome=Outcome.ALLOWED)
-        body["reason"] = denial.reason
-        outcome = Outcome.FAILED if denial.code in _FAILURES else Outcome.DENIED
-        return self._draft(EntryKind.CLOSED, call, self._redact(body), outcome=outcome, code=denial.code)
+            brought["result"] = {} if call.reply is None else call.reply.body
+            outcome, code = Outcome.ALLOWED, None
+        else:
+            brought["reason"] = denial.reason
+            outcome, code = Outcome.FAILED if denial.code in _FAILURES else Outcome.DENIED, denial.code
+        draft = self._draft(
+            EntryKind.CLOSED, call, brought, {"duration_ms": duration_ms}, outcome=outcome, code=code
+        )
+        stated = [{**said, **_digests(proof)} for said, proof in zip(draft.body["proofs"], call.proofs, strict=True)]
+        return replace(draft, body={**draft.body, "proofs": stated})
 
     def bare(self, call: Call, denial: Denial, duration_ms: int) -> Draft:
         """The row that ends a call whose full ending cannot be written: why, and nothing that the call brought."""
@@ -75,22 +81,23 @@ class Recorder:
 
     def notice(self, call: Call) -> Draft:
         """The one row of a notification."""
-        return self._draft(EntryKind.NOTICE, call, {"arguments": self._bounded("arguments", call.arguments)})
+        return self._draft(EntryKind.NOTICE, call, {"arguments": call.arguments}, {})
 
-    def _result(self, call: Call) -> JsonObject:
-        return {} if call.reply is None else self._bounded("result", call.reply.body)
-
-    def _bounded(self, purpose: str, value: JsonObject) -> JsonObject:
-        """`value` redacted; size and digest of what is too large for a row, and would take seconds to look through."""
-        encoded = canonical(value)
-        if len(encoded) > MAX_RECORDED_BYTES:
-            return {"size_bytes": len(encoded), "digest": self._digester.of_encoded(purpose, encoded)}
-        return self._redact(value)
-
-    def _draft(
-        self, kind: EntryKind, call: Call, body: JsonObject, *, outcome: Outcome | None = None, code: Code | None = None
+    def _draft(  # noqa: PLR0913 - the parts of a row
+        self,
+        kind: EntryKind,
+        call: Call,
+        brought: JsonObject,
+        ours: JsonObject,
+        *,
+        outcome: Outcome | None = None,
+        code: Code | None = None,
     ) -> Draft:
-        masked = self._redact({"subject": _short(call.subject), "method": _short(call.method)})
+        """`brought` came with the call or its answer, and is redacted; `ours` and the digests are as they are."""
+        large = {name: found for name in _UNBOUNDED if (found := self._too_large(name, brought.get(name))) is not None}
+        kept = {name: value for name, value in brought.items() if name not in large}
+        # All at once: what is looked through together costs one pass.
+        masked = self._redact({"subject": _short(call.subject), "method": _short(call.method), "body": kept})
         return Draft(
             kind=kind,
             call=call.id,
@@ -100,14 +107,29 @@ class Recorder:
             subject=masked["subject"],
             outcome=outcome,
             code=code,
-            body=body,
+            body={**masked["body"], **large, **ours},
         )
+
+    def _too_large(self, purpose: str, value: Json) -> JsonObject | None:
+        """Size and digest of what is too large for a row, and would take seconds to look through; else None."""
+        if value is None or not is_large(value, MAX_INLINE_BYTES):
+            return None
+        encoded = canonical(value)
+        if len(encoded) <= MAX_RECORDED_BYTES:
+            return None
+        return {"size_bytes": len(encoded), "digest": self._digester.of_encoded(purpose, encoded)}
 
 
 def _stated(proof: Proof) -> JsonObject:
     # What `dataclasses.fields` reads, without the list that it makes of it each time.
-    stated = {name: _plain(getattr(proof, name)) for name in proof.__dataclass_fields__}
-    return {"proof": type(proof).__name__, **stated}
+    names = proof.__dataclass_fields__.keys() - _DIGESTS
+    return {"proof": type(proof).__name__, **{name: _plain(getattr(proof, name)) for name in names}}
+
+
+def _digests(proof: Proof) -> JsonObject:
+    """The keyed digests in a proof. They are ours and tell nothing; digits that look like a number must stay."""
+    found = {name: getattr(proof, name) for name in _DIGESTS if name in proof.__dataclass_fields__}
+    return {name: value.digest if isinstance(value, Pin) else value for name, value in found.items()}
 
 
 def _short(text: str) -> str:
@@ -116,10 +138,4 @@ def _short(text: str) -> str:
 
 
 def _plain(value: object) -> object:
-    match value:
-        case Pin(digest=digest):
-            return digest
-        case tuple():
-            return [_plain(item) for item in value]
-        case _:
-            return value
+    return [_plain(item) for item in value] if isinstance(value, tuple) else value

@@ -5,9 +5,14 @@ import orjson
 from ztmcp_desktop.domain.json import Json, canonical
 
 
+def size_of(value: Json) -> int:
+    """The bytes that `value` takes as compact JSON in UTF-8."""
+    try:
+        return len(orjson.dumps(value))
+    except TypeError:  # integers beyond 64 bits, lone surrogates
+        return len(canonical(value))
+
+
 def is_large(value: Json, limit_bytes: int) -> bool:
     """Whether `value` takes more than about so many bytes: for choosing a thread, not for refusing anything."""
-    try:
-        return len(orjson.dumps(value)) > limit_bytes
-    except TypeError:  # integers beyond 64 bits, lone surrogates
-        return len(canonical(value)) > limit_bytes
+    return size_of(value) > limit_bytes
