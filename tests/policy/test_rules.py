@@ -12,7 +12,7 @@ from ztmcp_desktop.domain.names import ClientName, ServerName
 from ztmcp_desktop.domain.offer import ItemKind
 from ztmcp_desktop.domain.policy import PolicyRequest
 from ztmcp_desktop.domain.risk import Action, Risk
-from ztmcp_desktop.policy.rules import MAX_REMEMBERED, Rules
+from ztmcp_desktop.policy.rules import LOOK_EVERY_S, MAX_REMEMBERED, Rules
 
 RESOURCES = Path(__file__).parents[2] / "resources" / "policy"
 SHIPPED = (RESOURCES / "default.cedar").read_text()
@@ -270,6 +270,7 @@ def test_a_file_changed_behind_our_back_stops_every_decision(
     rules.add("mine", UNASKED)
     assert rules.decide(ASK).unasked
     edit(tmp_path / "rules", how)
+    time.sleep(LOOK_EVERY_S)
     if restarted == "restarted":
         rules = Rules(tmp_path / "rules", SHIPPED, state, SCHEMA)
     denial = refused(rules)
@@ -309,8 +310,10 @@ def test_a_broken_file_is_not_adopted(
 def test_putting_the_file_back_ends_the_refusal(rules: Rules, tmp_path: Path) -> None:
     rules.add("mine", UNASKED)
     (tmp_path / "rules" / "mine.cedar").unlink()
+    time.sleep(LOOK_EVERY_S)
     refused(rules)
     (tmp_path / "rules" / "mine.cedar").write_text(UNASKED)
+    time.sleep(LOOK_EVERY_S)
     assert rules.decide(ASK).unasked
 
 

@@ -6,6 +6,7 @@ import errno
 import logging
 import socket
 from collections.abc import Iterator
+from typing import Any
 
 import uvicorn
 from starlette.types import ASGIApp
@@ -135,6 +136,39 @@ class _Server(uvicorn.Server):
         yield
 
 
+class _Corked:
+    """A transport that holds what is written until the loop's turn ends: an answer's head and body go out together.
+
+    Two writes would be two segments, each with a system call and a waking of the client.
+    """
+
+    def __init__(self, transport: asyncio.Transport, loop: asyncio.AbstractEventLoop) -> None:
+        self._transport = transport
+        self._loop = loop
+        self._held: list[bytes] = []
+
+    def __getattr__(self, name: str) -> Any:  # noqa: ANN401 - all else is the transport's own
+        return getattr(self._transport, name)
+
+    def write(self, data: bytes) -> None:
+        if not self._held:
+            self._loop.call_soon(self._flush)
+        self._held.append(data)
+
+    def close(self) -> None:
+        self._flush()
+        self._transport.close()
+
+    def abort(self) -> None:
+        self._held.clear()
+        self._transport.abort()
+
+    def _flush(self) -> None:
+        if self._held and not self._transport.is_closing():
+            self._transport.write(b"".join(self._held))
+        self._held.clear()
+
+
 class _Connection(HttpToolsProtocol):
     """Adds what uvicorn lacks: limits of time and size on request headers, and the form of the request target."""
 
@@ -147,6 +181,7 @@ class _Connection(HttpToolsProtocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
+        self.transport = _Corked(transport, self.loop)  # type: ignore[assignment]
         self._expect_headers()
 
     def connection_lost(self, exc: Exception | None) -> None:

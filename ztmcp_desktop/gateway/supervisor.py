@@ -59,6 +59,7 @@ class Upstream:
         self._parking = parking
         self._states = states
         self._seen = Offer()
+        self._compared: dict[tuple[ItemKind, str], tuple[JsonObject, JsonObject]] = {}
         self._listed_at = 0.0
         self._listing = asyncio.Lock()
         self._notes: set[asyncio.Task[None]] = set()
@@ -109,6 +110,7 @@ class Upstream:
 
     async def _take(self, talk: Conversation) -> None:
         self._seen = await talk.offer()
+        self._compared.clear()
         self._listed_at = self._clock.monotonic()
         self._catalogue.observe(self.server.name, self._seen)
 
@@ -160,8 +162,12 @@ class Upstream:
         seen = self._seen.find(pin.kind, pin.name)
         if seen is None:
             return pin.kind is ItemKind.RESOURCE
-        if not same(seen, pin.item):
-            raise _changed()
+        compared = self._compared.get((pin.kind, pin.name))
+        if compared is None or compared[0] is not seen or compared[1] is not pin.item:
+            if not same(seen, pin.item):
+                raise _changed()
+            # The very same objects need no second look.
+            self._compared[pin.kind, pin.name] = (seen, pin.item)
         return True
 
     async def forward(self, call: Call, params: JsonObject, route: Route) -> Reply:
@@ -181,7 +187,7 @@ class Upstream:
             case Era.MODERN, Era.LEGACY if call.method in BRIDGED_METHODS:
 
                 async def start(way: ParkedChannel, plain: JsonObject) -> Reply:
-                    parked = replace(call, channel=way)
+                    parked = call.with_channel(way)
                     return await after_urls(call, lambda: send(parked, plain), way.ask)
 
                 reply = await self._parking.run(call, start, params)

@@ -1,7 +1,7 @@
 """What a server says while its call runs is masked like its answer."""
 
 import asyncio
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from ztmcp_desktop.domain.call import Call, Channel
 from ztmcp_desktop.domain.denial import Code, Denial
@@ -29,7 +29,7 @@ class WithMaskedChannel:
         call.proof(Injected)
         # Echoes of secrets go in any case; only personal data may be let through.
         masker = self._masker if self._servers.get(call.server).mask_results else None
-        return replace(call, channel=MaskedChannel(call=call, channel=call.channel, masker=masker))
+        return call.with_channel(MaskedChannel(call=call, channel=call.channel, masker=masker))
 
 
 @dataclass(slots=True, kw_only=True)

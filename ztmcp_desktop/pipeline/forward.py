@@ -28,7 +28,7 @@ class Forward:
         reply = _unforged(await self._upstreams.send(call))
         duration_ms = round((self._clock.monotonic() - began_s) * 1000)
         size_bytes = size_of(reply.body)
-        return replace(call, reply=reply).proved(Forwarded(duration_ms=duration_ms, size_bytes=size_bytes))
+        return call.with_reply(reply).proved(Forwarded(duration_ms=duration_ms, size_bytes=size_bytes))
 
 
 class AnswerFromCatalogue:
@@ -40,7 +40,7 @@ class AnswerFromCatalogue:
     async def __call__(self, call: Call) -> Call:
         call.proof(Identified)
         call.proof(Judged)
-        return replace(call, reply=self._lists.answer(call))
+        return call.with_reply(self._lists.answer(call))
 
 
 class ForwardToClient:
@@ -51,7 +51,7 @@ class ForwardToClient:
             call.proof(needed)
         if call.direction is not Direction.TO_CLIENT:
             raise Denial(Code.GATEWAY_FAULT, "a client's request cannot go to a client")
-        return replace(call, reply=Reply(body=await call.channel.request(call.method, call.params)))
+        return call.with_reply(Reply(body=await call.channel.request(call.method, call.params)))
 
 
 def _unforged(reply: Reply) -> Reply:

@@ -1,7 +1,6 @@
 """Stage 9: the secrets are put in, after the yes, into what only the server will see."""
 
 from collections.abc import Mapping
-from dataclasses import replace
 
 from ztmcp_desktop.domain.call import Call, Outbound
 from ztmcp_desktop.domain.denial import Code, Denial
@@ -40,14 +39,14 @@ class Inject:
         values = {name: (await self._vault.read(VAULT_PREFIX + name)).open() for name in server.secret_names()}
         if self._servers.get(call.server) != server:
             raise Denial(Code.CHANGED_SINCE_APPROVAL, f"{server.name} was changed while its secrets were read")
-        sent = replace(call, params=sent_params(call))
+        sent = call.with_params(sent_params(call))
         outbound = Outbound(
             params=sent.with_arguments(_filled(sent.arguments, values)).params if named else sent.params,
             env=_environment(server, values),
             headers=_headers(server, values),
             secrets={str(name): value for name, value in values.items()},
         )
-        return replace(call, outbound=Sealed(outbound)).proved(Injected(names=self._used(call, server, named)))
+        return call.with_outbound(Sealed(outbound)).proved(Injected(names=self._used(call, server, named)))
 
     def _used(self, call: Call, server: Server, named: tuple[SecretName, ...]) -> tuple[SecretName, ...]:
         """The secrets that this call puts in: those of the environment only where it starts the process."""

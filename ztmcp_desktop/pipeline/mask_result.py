@@ -5,7 +5,6 @@ import base64
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import replace
 from urllib.parse import quote, quote_plus
 
 from ztmcp_desktop.domain.call import Call, Reply
@@ -42,7 +41,7 @@ class MaskResult:
         body, kinds, echoes = await asyncio.to_thread(self._changed, *work) if large else self._changed(*work)
         if kinds or echoes:
             self._check(call, body)
-        return replace(call, reply=Reply(body=body, is_error=call.reply.is_error)).proved(
+        return call.with_reply(Reply(body=body, is_error=call.reply.is_error)).proved(
             MaskedResult(kinds=kinds, echoes=echoes)
         )
 

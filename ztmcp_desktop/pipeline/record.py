@@ -1,6 +1,6 @@
 """What of a call is written to the ledger: masked, without secrets, and without the pinned item."""
 
-from dataclasses import replace
+from dataclasses import fields, replace
 
 from ztmcp_desktop.domain.call import Call
 from ztmcp_desktop.domain.denial import Code, Denial
@@ -18,6 +18,8 @@ MAX_SUBJECT_CHARS = 4096
 MAX_INLINE_BYTES = MAX_RECORDED_BYTES // 6
 _UNBOUNDED = ("arguments", "result")
 _DIGESTS = frozenset({"pin", "digest"})
+_Members = tuple[tuple[str, ...], tuple[str, ...]]
+_MEMBERS: dict[type[Proof], _Members] = {}
 _FAILURES = frozenset(
     {
         Code.SERVER_UNAVAILABLE,
@@ -121,15 +123,25 @@ class Recorder:
 
 
 def _stated(proof: Proof) -> JsonObject:
-    # What `dataclasses.fields` reads, without the list that it makes of it each time.
-    names = proof.__dataclass_fields__.keys() - _DIGESTS
-    return {"proof": type(proof).__name__, **{name: _plain(getattr(proof, name)) for name in names}}
+    texts, _ = _members(type(proof))
+    return {"proof": type(proof).__name__, **{name: _plain(getattr(proof, name)) for name in texts}}
 
 
 def _digests(proof: Proof) -> JsonObject:
     """The keyed digests in a proof. They are ours and tell nothing; digits that look like a number must stay."""
-    found = {name: getattr(proof, name) for name in _DIGESTS if name in proof.__dataclass_fields__}
+    _, digests = _members(type(proof))
+    found = {name: getattr(proof, name) for name in digests}
     return {name: value.digest if isinstance(value, Pin) else value for name, value in found.items()}
+
+
+def _members(kind: type[Proof]) -> _Members:
+    """The names of what a proof says, and of the digests in it."""
+    known = _MEMBERS.get(kind)
+    if known is None:
+        names = [field.name for field in fields(kind)]
+        known = tuple(n for n in names if n not in _DIGESTS), tuple(n for n in names if n in _DIGESTS)
+        _MEMBERS[kind] = known
+    return known
 
 
 def _short(text: str) -> str:

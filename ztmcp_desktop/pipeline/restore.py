@@ -1,7 +1,6 @@
 """Stage 3: stand-ins are turned back, so that every later stage judges the real values."""
 
 import asyncio
-from dataclasses import replace
 
 from ztmcp_desktop.domain.call import Call
 from ztmcp_desktop.domain.denial import Code, Denial, Retry
@@ -38,7 +37,7 @@ class Restore:
         if "requestState" in restored.params:
             # A server gets back, byte by byte, what it gave; in the answer that carried it, it was masked.
             state = self._restored(session, server, restored.params["requestState"], kinds)
-            restored = replace(restored, params={**restored.params, "requestState": state})
+            restored = restored.with_params({**restored.params, "requestState": state})
         if restored.subject != identified.subject:
             if self._identify is None:
                 raise Denial(Code.GATEWAY_FAULT, "what is asked for is not what was identified")

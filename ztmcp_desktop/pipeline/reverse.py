@@ -1,6 +1,5 @@
 """The way back: what servers ask of clients goes through the gate with the direction turned round."""
 
-from dataclasses import replace
 
 from ztmcp_desktop.domain.call import Call, Direction, Reply
 from ztmcp_desktop.domain.denial import Code, Denial
@@ -26,7 +25,7 @@ class Reverse:
             return _refused(call, Denial(Code.GATEWAY_FAULT, "this request has no way to a client"))
         try:
             # Before the gate, so that what is recorded and shown is what the client will get.
-            return await self._gate.run(replace(call, params=await channel.cleaned(call.method, call.params)))
+            return await self._gate.run(call.with_params(await channel.cleaned(call.method, call.params)))
         except Denial as denial:
             return _refused(call, denial)
 

@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 
 from ztmcp_desktop.domain.call import Call, Reply
 from ztmcp_desktop.domain.denial import Code, Denial
@@ -40,7 +39,7 @@ class Screen:
         call = call.proved(Screened(signs=signs))
         if not signs or call.reply is None or call.reply.is_error:
             return call
-        return replace(call, reply=Reply(body=_marked(body, signs)))
+        return call.with_reply(Reply(body=_marked(body, signs)))
 
 
 def signs_in(value: Json) -> tuple[str, ...]:

@@ -1,9 +1,10 @@
 """The rules that decide: the shipped ones and the person's, sealed against edits behind our back."""
 
+import time
 from collections import OrderedDict
 from collections.abc import Callable
-from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from dataclasses import dataclass, fields
+from operator import attrgetter
 from pathlib import Path
 
 from ztmcp_desktop.domain.denial import Code, Denial
@@ -26,7 +27,9 @@ from ztmcp_desktop.ports import StateStore
 SHIPPED = RuleId("default")
 RECORD = "rules"
 MAX_REMEMBERED = 4096
-_NO_TIME = datetime(1970, 1, 1, tzinfo=UTC)
+# To look takes as long as all the rest of a remembered decision; nobody edits a file and calls within this.
+LOOK_EVERY_S = 0.02
+_TIMELESS = attrgetter(*(field.name for field in fields(PolicyRequest) if field.name != "now"))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,7 +53,7 @@ class Explanation:
 class Rules:
     """The PolicyBook over Cedar (contract, Rules). Files that differ from their seal stop every decision.
 
-    A changed folder is noticed at the next decision. `adopt` makes what lies on disk the rules; it is for a start
+    A changed folder is noticed within `LOOK_EVERY_S`. `adopt` makes what lies on disk the rules; it is for a start
     without a screen, and for after the person has agreed.
     """
 
@@ -65,10 +68,11 @@ class Rules:
         if found := problems(f"{SHIPPED}{SUFFIX}", shipped, schema):
             raise ValueError(f"the shipped rules are broken: {found[0].message}")
         self._listeners: list[Callable[[], None]] = []
+        self._look_at = 0.0
         self._load()
 
     def _load(self) -> None:
-        self._remembered: OrderedDict[PolicyRequest, Explanation] = OrderedDict()
+        self._remembered: OrderedDict[tuple[object, ...], Explanation] = OrderedDict()
         self._engine: Engine | None = None
         self._drift: tuple[str, ...] = ()
         self._denial: Denial | None = None
@@ -112,12 +116,13 @@ class Rules:
 
     def explain(self, request: PolicyRequest) -> Explanation:
         """The decision, and how it came about. Raises as `decide`."""
-        if fingerprint(self._folder) != self._seen:
-            self.reload()
+        if time.monotonic() >= self._look_at:
+            self._look_at = time.monotonic() + LOOK_EVERY_S
+            self.drift()
         if self._denial is not None or self._engine is None:
             refusal = self._denial or Denial(Code.REFUSED_BY_RULE, "the rules are not loaded")
             raise Denial(refusal.code, refusal.reason, refusal.retry)
-        key = request if self._engine.uses_now else replace(request, now=_NO_TIME)
+        key = (*_TIMELESS(request), request.now if self._engine.uses_now else None)
         if key in self._remembered:
             self._remembered.move_to_end(key)
             return self._remembered[key]

@@ -33,20 +33,20 @@ def _is_json(value: object, texts: list[str]) -> bool:
     """Whether `value` is JSON and nothing else; `texts` gets every text that it could be redacted in."""
     waiting = [value]
     while waiting:
-        match waiting.pop():
-            case str() as text:
-                texts.append(text)
-            case None | bool():
-                continue
-            case int() | float() as number:
-                texts.append(number_text(number))
-            case list() as items:
-                waiting += items
-            case dict() as members:
-                texts += members
-                waiting += members.values()
-            case _:
-                return False
+        found = waiting.pop()
+        # Told apart by `isinstance` in the order of how often they occur: the many small parts of a row pass here.
+        if isinstance(found, str):
+            texts.append(found)
+        elif isinstance(found, list):
+            waiting += found
+        elif isinstance(found, dict):
+            texts += found
+            waiting += found.values()
+        elif isinstance(found, int | float):
+            if not isinstance(found, bool):
+                texts.append(number_text(found))
+        elif found is not None:
+            return False
     return True
 
 

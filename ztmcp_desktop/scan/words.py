@@ -3,11 +3,13 @@
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 
 from ztmcp_desktop.domain.json import Json
 
 MAX_NAME_CHARS = 512
 MAX_STRINGS = 20_000
+MAX_REMEMBERED = 1024
 
 _WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[0-9]+|[^\W\d_a-zA-Z]+")
 
@@ -47,7 +49,12 @@ class Leaf:
 
 def words_of(untrusted_name: str) -> tuple[str, ...]:
     """The lower-case words of a camel, snake or kebab name; letters that are not ASCII make words of their own."""
-    return tuple(word.lower() for word in _WORD.findall(untrusted_name[:MAX_NAME_CHARS]))
+    return _words_of(untrusted_name[:MAX_NAME_CHARS])
+
+
+@lru_cache(maxsize=MAX_REMEMBERED)
+def _words_of(name: str) -> tuple[str, ...]:
+    return tuple(word.lower() for word in _WORD.findall(name))
 
 
 def strings_of(untrusted: Json) -> Iterator[Leaf]:
