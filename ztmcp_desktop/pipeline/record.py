@@ -1,6 +1,6 @@
 """What of a call is written to the ledger: masked, without secrets, and without the pinned item."""
 
-from dataclasses import fields, replace
+from dataclasses import replace
 
 from ztmcp_desktop.domain.call import Call
 from ztmcp_desktop.domain.denial import Code, Denial
@@ -17,9 +17,9 @@ MAX_SUBJECT_CHARS = 4096
 # In canonical form a value is at most six times as long as in the short one, where it is all control characters.
 MAX_INLINE_BYTES = MAX_RECORDED_BYTES // 6
 _UNBOUNDED = ("arguments", "result")
-_DIGESTS = frozenset({"pin", "digest"})
-_Members = tuple[tuple[str, ...], tuple[str, ...]]
-_MEMBERS: dict[type[Proof], _Members] = {}
+# Measures and labels of our own. A keyed digest tells nothing, and its digits must stay even where they look like
+# somebody's number.
+_OURS = frozenset({"pin", "digest", "kinds", "risk", "asking", "by", "asked_ms", "duration_ms", "size_bytes"})
 _FAILURES = frozenset(
     {
         Code.SERVER_UNAVAILABLE,
@@ -46,18 +46,17 @@ class Recorder:
 
     def closed(self, call: Call, denial: Denial | None, duration_ms: int) -> Draft:
         """The row that ends the call, with all that was proved about it."""
-        brought: JsonObject = {"proofs": [_stated(proof) for proof in call.proofs]}
+        stated = [_stated(proof) for proof in call.proofs]
+        brought: JsonObject = {"proofs": [theirs for _, theirs in stated]}
         if denial is None:
             brought["result"] = {} if call.reply is None else call.reply.body
             outcome, code = Outcome.ALLOWED, None
         else:
             brought["reason"] = denial.reason
             outcome, code = Outcome.FAILED if denial.code in _FAILURES else Outcome.DENIED, denial.code
-        draft = self._draft(
-            EntryKind.CLOSED, call, brought, {"duration_ms": duration_ms}, outcome=outcome, code=code
-        )
-        stated = [{**said, **_digests(proof)} for said, proof in zip(draft.body["proofs"], call.proofs, strict=True)]
-        return replace(draft, body={**draft.body, "proofs": stated})
+        draft = self._draft(EntryKind.CLOSED, call, brought, {"duration_ms": duration_ms}, outcome=outcome, code=code)
+        proofs = [{**ours, **masked} for (ours, _), masked in zip(stated, draft.body["proofs"], strict=True)]
+        return replace(draft, body={**draft.body, "proofs": proofs})
 
     def bare(self, call: Call, denial: Denial, duration_ms: int) -> Draft:
         """The row that ends a call whose full ending cannot be written: why, and nothing that the call brought."""
@@ -122,26 +121,17 @@ class Recorder:
         return {"size_bytes": len(encoded), "digest": self._digester.of_encoded(purpose, encoded)}
 
 
-def _stated(proof: Proof) -> JsonObject:
-    texts, _ = _members(type(proof))
-    return {"proof": type(proof).__name__, **{name: _plain(getattr(proof, name)) for name in texts}}
-
-
-def _digests(proof: Proof) -> JsonObject:
-    """The keyed digests in a proof. They are ours and tell nothing; digits that look like a number must stay."""
-    _, digests = _members(type(proof))
-    found = {name: getattr(proof, name) for name in digests}
-    return {name: value.digest if isinstance(value, Pin) else value for name, value in found.items()}
-
-
-def _members(kind: type[Proof]) -> _Members:
-    """The names of what a proof says, and of the digests in it."""
-    known = _MEMBERS.get(kind)
-    if known is None:
-        names = [field.name for field in fields(kind)]
-        known = tuple(n for n in names if n not in _DIGESTS), tuple(n for n in names if n in _DIGESTS)
-        _MEMBERS[kind] = known
-    return known
+def _stated(proof: Proof) -> tuple[JsonObject, JsonObject]:
+    """What a proof says: what is ours, and what may hold something of the call and is to be redacted."""
+    ours: JsonObject = {"proof": type(proof).__name__}
+    brought: JsonObject = {}
+    for name in proof.__dataclass_fields__:
+        value = getattr(proof, name)
+        if name in _OURS or not value:
+            ours[name] = _plain(value)
+        else:
+            brought[name] = _plain(value)
+    return ours, brought
 
 
 def _short(text: str) -> str:
@@ -150,4 +140,6 @@ def _short(text: str) -> str:
 
 
 def _plain(value: object) -> object:
-    return [_plain(item) for item in value] if isinstance(value, tuple) else value
+    if isinstance(value, tuple):
+        return [_plain(item) for item in value]
+    return value.digest if isinstance(value, Pin) else value

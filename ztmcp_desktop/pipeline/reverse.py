@@ -1,6 +1,5 @@
 """The way back: what servers ask of clients goes through the gate with the direction turned round."""
 
-
 from ztmcp_desktop.domain.call import Call, Direction, Reply
 from ztmcp_desktop.domain.denial import Code, Denial
 from ztmcp_desktop.pipeline.back_channel import MaskedChannel
