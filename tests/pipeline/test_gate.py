@@ -13,13 +13,25 @@ from ztmcp_desktop.domain.denial import Code, Denial
 from ztmcp_desktop.domain.json import JsonObject, map_strings
 from ztmcp_desktop.domain.ledger import Draft, EntryKind, Outcome
 from ztmcp_desktop.domain.names import CallId, ClientName
-from ztmcp_desktop.pipeline.gate import MAX_CALLS_A_CLIENT, CallGate, Chains
+from ztmcp_desktop.pipeline.gate import MAX_CALLS_A_CLIENT, ON_RECORD, CallGate, Chains, OnRecord
 from ztmcp_desktop.pipeline.record import Recorder
 from ztmcp_desktop.ports import Stage
 
 
 async def answers(call: Call) -> Call:
     return replace(call, reply=Reply(body={"ok": True}))
+
+
+class SlowLedger(FakeLedger):
+    """Rows are on disk once `disk` is set."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.disk = asyncio.Event()
+
+    async def append(self, draft: Draft) -> int:
+        await self.disk.wait()
+        return await super().append(draft)
 
 
 async def refuses(call: Call) -> Call:
@@ -43,7 +55,7 @@ async def stands_still(call: Call) -> Call:
     return call
 
 
-def gate(world: World, *stages: Stage, ledger: FakeLedger | None = None) -> CallGate:
+def gate(world: World, *stages: Stage | OnRecord, ledger: FakeLedger | None = None) -> CallGate:
     return CallGate(
         chains=Chains(full=stages, listing=(refuses,), to_client=(refuses,)),
         recorder=Recorder(lambda value: value, make_digester()),
@@ -74,6 +86,64 @@ async def test_without_a_row_nothing_is_done(world: World) -> None:
 
     assert await denied(gate(world, sees)) is Code.GATEWAY_FAULT
     assert seen == []
+
+
+def sees(seen: list[str], name: str) -> Stage:
+    async def stage(call: Call) -> Call:
+        seen.append(name)
+        return await answers(call)
+
+    return stage
+
+
+@pytest.mark.attack("C12")
+async def test_a_call_is_looked_at_while_its_row_is_written_and_nothing_else_is_done(world: World) -> None:
+    ledger, seen = SlowLedger(), list[str]()
+    task = asyncio.create_task(
+        gate(world, sees(seen, "look"), ON_RECORD, sees(seen, "do"), ledger=ledger).run(make_call())
+    )
+    await asyncio.sleep(0.01)
+    assert seen == ["look"]
+    ledger.disk.set()
+    await task
+    assert seen == ["look", "do"]
+
+
+@pytest.mark.attack("C12")
+async def test_a_row_that_fails_while_the_call_is_looked_at_stops_it(world: World) -> None:
+    ledger, seen = SlowLedger(), list[str]()
+    ledger.broken = True
+    run = gate(world, sees(seen, "look"), ON_RECORD, sees(seen, "do"), ledger=ledger)
+    asyncio.get_running_loop().call_later(0.01, ledger.disk.set)
+    assert await denied(run) is Code.GATEWAY_FAULT
+    assert seen == ["look"]
+
+
+@pytest.mark.attack("C12")
+async def test_a_refusal_while_the_row_is_written_is_on_record_before_it_is_told(world: World) -> None:
+    ledger = SlowLedger()
+    task = asyncio.create_task(denied(gate(world, refuses, ON_RECORD, answers, ledger=ledger)))
+    await asyncio.sleep(0.01)
+    assert not task.done()
+    ledger.disk.set()
+    assert await task is Code.REFUSED_BY_RULE
+    assert [row.kind for row in ledger.rows] == [EntryKind.OPENED, EntryKind.CLOSED]
+
+
+@pytest.mark.attack("C12")
+async def test_a_call_given_up_while_its_row_is_written_is_opened_and_closed(world: World) -> None:
+    ledger, seen = SlowLedger(), list[str]()
+    task = asyncio.create_task(gate(world, ON_RECORD, sees(seen, "do"), ledger=ledger).run(make_call()))
+    await asyncio.sleep(0.01)
+    task.cancel()
+    asyncio.get_running_loop().call_later(0.01, ledger.disk.set)
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert seen == []
+    assert [(row.kind, row.code) for row in ledger.rows] == [
+        (EntryKind.OPENED, None),
+        (EntryKind.CLOSED, Code.WITHDRAWN),
+    ]
 
 
 @pytest.mark.attack("C12")

@@ -58,20 +58,24 @@ async def events(untrusted: AsyncIterator[bytes], limit_bytes: int, trail: Trail
         if after_return and chunk.startswith(b"\n"):
             chunk = chunk[1:]  # noqa: PLW2901 - the second half of a line's end
         after_return = chunk.endswith(b"\r") or (after_return and not chunk)
-        *ended, rest = chunk.replace(b"\r\n", b"\n").replace(b"\r", b"\n").split(b"\n")
+        if b"\r" in chunk:
+            chunk = chunk.replace(b"\r\n", b"\n").replace(b"\r", b"\n")  # noqa: PLW2901
+        *ended, rest = chunk.split(b"\n")
         for part in ended:
             line += part
             if not line:
                 # One line's end alone is an event without data, which only says how far the stream is.
                 if len(data) > 1 and kind in (b"", b"message"):
-                    yield bytes(data[:-1])
+                    del data[-1:]
+                    yield bytes(data)
                 trail.follow(passed)
                 data, kind, passed = bytearray(), b"", {}
             else:
                 name, _, value = bytes(line).partition(b":")
                 value = value.removeprefix(b" ")
                 if name == b"data":
-                    data += value + b"\n"
+                    data += value
+                    data += b"\n"
                 elif name == b"event":
                     kind = value
                 elif name in _MARKS:

@@ -5,17 +5,15 @@ from dataclasses import replace
 from ztmcp_desktop.domain.call import Call
 from ztmcp_desktop.domain.denial import Code, Denial
 from ztmcp_desktop.domain.digest import Digester
-from ztmcp_desktop.domain.json import Json, JsonObject, canonical
+from ztmcp_desktop.domain.json import Json, JsonObject
 from ztmcp_desktop.domain.ledger import Draft, EntryKind, Outcome
 from ztmcp_desktop.domain.offer import Pin
 from ztmcp_desktop.domain.proof import Proof
 from ztmcp_desktop.ports import Redact
-from ztmcp_desktop.scan.size import is_large
+from ztmcp_desktop.scan.size import size_of
 
 MAX_RECORDED_BYTES = 48 * 1024
 MAX_SUBJECT_CHARS = 4096
-# In canonical form a value is at most six times as long as in the short one, where it is all control characters.
-MAX_INLINE_BYTES = MAX_RECORDED_BYTES // 6
 _UNBOUNDED = ("arguments", "result")
 # Measures and labels of our own. A keyed digest tells nothing, and its digits must stay even where they look like
 # somebody's number.
@@ -113,12 +111,10 @@ class Recorder:
 
     def _too_large(self, purpose: str, value: Json) -> JsonObject | None:
         """Size and digest of what is too large for a row, and would take seconds to look through; else None."""
-        if value is None or not is_large(value, MAX_INLINE_BYTES):
+        size_bytes = 0 if value is None else size_of(value)
+        if size_bytes <= MAX_RECORDED_BYTES:
             return None
-        encoded = canonical(value)
-        if len(encoded) <= MAX_RECORDED_BYTES:
-            return None
-        return {"size_bytes": len(encoded), "digest": self._digester.of_encoded(purpose, encoded)}
+        return {"size_bytes": size_bytes, "digest": self._digester.of(purpose, value)}
 
 
 def _stated(proof: Proof) -> tuple[JsonObject, JsonObject]:
