@@ -13,6 +13,7 @@ from ztmcp_desktop.audit.row import COLUMNS, Row
 from ztmcp_desktop.domain.denial import Code, Denial
 
 BUSY_MS = 1000
+LOG_PAGES = 4000
 SELECT = f"SELECT {', '.join(f'e.{name}' for name in COLUMNS)} FROM entries e"  # noqa: S608 - names of ours
 
 migrations = Migrations("ledger")
@@ -58,6 +59,8 @@ def open_writer(path: Path) -> Database:
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("PRAGMA synchronous = FULL")
         connection.execute("PRAGMA trusted_schema = OFF")
+        # Pages that many rows share are moved into the file once for all of them.
+        connection.execute(f"PRAGMA wal_autocheckpoint = {LOG_PAGES}")
         db = Database(connection, execute_plugins=False)
         migrations.apply(db)
         for verb in ("UPDATE", "DELETE"):

@@ -45,6 +45,13 @@ async def whole(untrusted: AsyncIterator[bytes], limit_bytes: int) -> bytes:
     return bytes(body)
 
 
+def _lines(chunk: bytes) -> list[bytes]:
+    """Split at LF, CR LF or CR. Most of a long text holds no CR, and need not be copied twice to find that out."""
+    if b"\r" in chunk:
+        chunk = chunk.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
+    return chunk.split(b"\n")
+
+
 async def events(untrusted: AsyncIterator[bytes], limit_bytes: int, trail: Trail) -> AsyncIterator[bytes]:
     """The data of each server-sent event (WHATWG HTML, 9.2) of type `message` that has any; `trail` is kept up.
 
@@ -58,9 +65,7 @@ async def events(untrusted: AsyncIterator[bytes], limit_bytes: int, trail: Trail
         if after_return and chunk.startswith(b"\n"):
             chunk = chunk[1:]  # noqa: PLW2901 - the second half of a line's end
         after_return = chunk.endswith(b"\r") or (after_return and not chunk)
-        if b"\r" in chunk:
-            chunk = chunk.replace(b"\r\n", b"\n").replace(b"\r", b"\n")  # noqa: PLW2901
-        *ended, rest = chunk.split(b"\n")
+        *ended, rest = _lines(chunk)
         for part in ended:
             line += part
             if not line:
