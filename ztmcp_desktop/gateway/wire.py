@@ -8,6 +8,7 @@ import orjson
 
 from ztmcp_desktop.domain.denial import Code, Denial
 from ztmcp_desktop.domain.json import Json, JsonObject
+from ztmcp_desktop.gateway.jsonrpc import may_be_deep
 
 PARSE_ERROR = -32700
 INVALID_REQUEST = -32600
@@ -54,7 +55,7 @@ def parse(untrusted_body: bytes, max_depth: int) -> JsonObject:
         raise _malformed("the body is not one JSON document in UTF-8") from None
     if not isinstance(value, dict):
         raise Rejection(400, INVALID_REQUEST, "the body must be one JSON object")
-    if untrusted_body.count(b"{") + untrusted_body.count(b"[") > max_depth and _deeper_than(value, max_depth):
+    if may_be_deep(untrusted_body, max_depth) and _deeper_than(value, max_depth):
         raise _malformed("the JSON is nested too deeply")
     if "\\" in text and ("\\ud" in text or "\\uD" in text):
         _require_unicode(value)

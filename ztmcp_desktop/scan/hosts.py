@@ -15,8 +15,9 @@ def hosts_of(untrusted: Json) -> tuple[str, ...]:
     """Hosts of all URLs in the strings, lower case, without port, sorted; at most `MAX_HOSTS`."""
     found: set[str] = set()
     for leaf in strings_of(untrusted):
-        if "://" not in leaf.value:
-            # Without it there is no URL; the pattern would try every word of a long text to find that out.
+        if ":" not in leaf.value or "://" not in leaf.value:
+            # Without it there is no URL; the pattern would try every word of a long text to find that out, and even
+            # to look for three characters takes ten times as long as for one.
             continue
         for match in _URL.finditer(leaf.value):
             try:

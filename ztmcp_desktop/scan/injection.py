@@ -38,8 +38,9 @@ _SIGNS = (
     ("hidden-markup", r"(?:display\s*:\s*none|visibility\s*:\s*hidden|font-size\s*:\s*0|opacity\s*:\s*0[^.])"),
     ("image-beacon", r"!\[[^\]\n]*\]\(https?://[^)\s]*[?&][^)\s]*\)"),
 )
-_BASE64 = re2.compile(r"[A-Za-z0-9+/]{40,}={0,2}")
-_HEX = re2.compile(r"(?:[0-9a-fA-F]{2}){20,}")
+_BASE64_SOURCE = r"[A-Za-z0-9+/]{40,}={0,2}"
+_HEX_SOURCE = r"(?:[0-9a-fA-F]{2}){20,}"
+_BASE64, _HEX = re2.compile(_BASE64_SOURCE), re2.compile(_HEX_SOURCE)
 
 
 def _compiled() -> "re2.Set":
@@ -50,7 +51,9 @@ def _compiled() -> "re2.Set":
     patterns = re2.Set.SearchSet(options)
     for _, source in _SIGNS:
         patterns.Add(source)
-    patterns.Add("")
+    # What would have to be decoded first, and, last, what always occurs.
+    for source in (_BASE64_SOURCE, _HEX_SOURCE, ""):
+        patterns.Add(source)
     patterns.Compile()
     return patterns
 
@@ -68,7 +71,8 @@ def signs(text: str) -> tuple[str, ...]:
 
 def is_plain(text: str) -> bool:
     """Whether neither `text` nor any part of it shows a sign, nor holds what would have to be decoded first."""
-    return not (_plain_signs(text) or _BASE64.search(text) or _HEX.search(text)) if text.isascii() else False
+    # Nothing occurs but what always does.
+    return text.isascii() and len(_SET.Match(text) or ()) == 1
 
 
 def _plain_signs(text: str) -> set[str]:
