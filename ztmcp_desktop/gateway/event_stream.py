@@ -46,10 +46,12 @@ async def whole(untrusted: AsyncIterator[bytes], limit_bytes: int) -> bytes:
 
 
 def _lines(chunk: bytes) -> list[bytes]:
-    """Split at LF, CR LF or CR. Most of a long text holds no CR, and need not be copied twice to find that out."""
-    if b"\r" in chunk:
-        chunk = chunk.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
-    return chunk.split(b"\n")
+    """Split at LF, CR LF or CR, without copying a long text to look for what it does not hold."""
+    *ended, rest = chunk.split(b"\n")
+    lines: list[bytes] = []
+    for line in (*(line.removesuffix(b"\r") for line in ended), rest):
+        lines += line.split(b"\r") if b"\r" in line else (line,)
+    return lines
 
 
 async def events(untrusted: AsyncIterator[bytes], limit_bytes: int, trail: Trail) -> AsyncIterator[bytes]:
