@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from datetime import datetime
 from typing import Protocol
 
-from ztmcp_desktop.domain.call import Call, Peer, Reply
+from ztmcp_desktop.domain.call import Call, Peer, Reply, Subscriber
 from ztmcp_desktop.domain.client import Client, Principal, Process
 from ztmcp_desktop.domain.consent import DeskEvent, Grant, Proposal, Question, Withdrawal
 from ztmcp_desktop.domain.json import JsonObject
@@ -249,6 +249,25 @@ class Catalogue(Protocol):
         """Drop the approval of a removed server."""
 
 
+class Stream(Subscriber, Protocol):
+    """What a client of 2026-07-28 hears of one server, until it ends."""
+
+    offered: frozenset[str]
+
+    def agree(self, flags: frozenset[str]) -> None:
+        """The list changes that it hears from now on, by the members of a filter."""
+
+    async def next(self) -> tuple[str, JsonObject]:
+        """The next notification, checked.
+
+        Raises:
+            Denial: the stream is over.
+        """
+
+    def close(self) -> None:
+        """Hear nothing any more, and give up what was subscribed to for it."""
+
+
 class Upstreams(Protocol):
     """The servers behind us, running or not."""
 
@@ -263,6 +282,13 @@ class Upstreams(Protocol):
 
     async def notify(self, principal: Principal, server: ServerName, method: str, params: JsonObject | None) -> None:
         """Pass a client's notification on if there is a connection; never starts one."""
+
+    def listen(self, call: Call) -> Stream:
+        """A stream for the client of `call`, on which nothing is said until it is agreed and subscribed to.
+
+        Raises:
+            Denial: the client has too many (`server-unavailable`); as `Catalogue.offer`.
+        """
 
     def running(self, client: ClientName, server: ServerName) -> bool:
         """Whether a process or connection of this client to this server is up."""
@@ -302,6 +328,9 @@ class Gate(Protocol):
     async def notice(self, principal: Principal, server: ServerName, method: str, params: JsonObject | None) -> None:
         """A client's notification: checked, recorded, passed on if the server runs. Refusals are silent."""
 
+    async def tell(self, call: Call, plain: frozenset[str]) -> JsonObject | None:
+        """As `ReverseGate.tell_client`."""
+
 
 class Lists(Protocol):
     """Answers from the catalogue what needs no server."""
@@ -330,6 +359,12 @@ class ReverseGate(Protocol):
 
     async def ask_client(self, call: Call) -> Reply:
         """Judge, record and pass on a server's request of the client; refusals are error replies."""
+
+    async def tell_client(self, call: Call, plain: frozenset[str]) -> JsonObject | None:
+        """A server's notification outside of calls as the client may have it, recorded; None where it must not.
+
+        The members of its parameters in `plain` are known to the client, and are not masked.
+        """
 
 
 class ChildProcess(Protocol):

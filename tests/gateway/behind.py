@@ -25,6 +25,7 @@ from ztmcp_desktop.domain.sealed import Sealed
 from ztmcp_desktop.domain.server import LocalCommand, RemoteUrl, Server
 from ztmcp_desktop.gateway.catalogue import PinnedCatalogue
 from ztmcp_desktop.gateway.http_client import AiohttpClient
+from ztmcp_desktop.gateway.listeners import Listeners
 from ztmcp_desktop.gateway.upstreams import StdioAndHttpUpstreams
 
 RAW = str(Path(__file__).parents[1] / "servers" / "raw.py")
@@ -86,10 +87,12 @@ class OneServer:
 
 
 class Person:
-    """Answers what servers ask of clients, after `wait`."""
+    """Answers what servers ask of clients, after `wait`, and lets all pass that they are told, unless it is `deaf`."""
 
     def __init__(self) -> None:
         self.asked: list[Call] = []
+        self.told: list[Call] = []
+        self.deaf = False
         self.wait = asyncio.Event()
         self.wait.set()
 
@@ -97,6 +100,10 @@ class Person:
         self.asked.append(call)
         await self.wait.wait()
         return Reply(body={"action": "accept", "content": {"name": "Ada"}})
+
+    async def tell_client(self, call: Call, plain: frozenset[str]) -> JsonObject | None:
+        self.told.append(call)
+        return None if self.deaf else call.params
 
 
 def _server(argv: tuple[str, ...], url: str | None, limits: Limits) -> Server:
@@ -112,6 +119,7 @@ class Behind:
     ledger: FakeLedger = field(default_factory=FakeLedger)
     sandbox: Unconfined = field(default_factory=Unconfined)
     person: Person = field(default_factory=Person)
+    listeners: Listeners = field(default_factory=Listeners)
 
     def __post_init__(self) -> None:
         self.book = OneServer(self.server)
@@ -126,6 +134,7 @@ class Behind:
             clock=self.clock,
             http=self.http,
             digester=make_digester(),
+            listeners=self.listeners,
         )
 
     async def approve(self) -> None:

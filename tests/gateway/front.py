@@ -20,6 +20,7 @@ from ztmcp_desktop.gateway.clients import Clients
 from ztmcp_desktop.gateway.endpoint import Endpoint
 from ztmcp_desktop.gateway.exchange import Timing
 from ztmcp_desktop.gateway.http_server import HttpServer
+from ztmcp_desktop.gateway.listeners import Listeners
 from ztmcp_desktop.gateway.listing import Listing
 from ztmcp_desktop.gateway.sessions import Sessions
 from ztmcp_desktop.settings import Settings
@@ -114,6 +115,7 @@ class Front:
     clients: CountingClients
     ledger: FakeLedger
     clock: FakeClock
+    listeners: Listeners
     tokens: dict[str, str] = field(default_factory=dict)
 
     @property
@@ -243,7 +245,7 @@ def refuses(code: Code, reason: str = "no") -> Callable[[Call], Awaitable[Reply]
 
 @asynccontextmanager
 async def front_door(timing: Timing | None = None, **settings: Any) -> AsyncIterator[Front]:
-    clock, gate, ledger = FakeClock(), PlayedGate(), FakeLedger()
+    clock, gate, ledger, listeners = FakeClock(), PlayedGate(), FakeLedger(), Listeners()
     set_up = replace(Settings(port=free_port()), **settings)
     clients = CountingClients(FakeStateStore(), clock, Sessions(clock, set_up.session_idle_s))
     endpoint = Endpoint(
@@ -254,12 +256,13 @@ async def front_door(timing: Timing | None = None, **settings: Any) -> AsyncIter
         settings=set_up,
         clock=clock,
         timing=timing,
+        listeners=listeners,
     )
     server = HttpServer(endpoint.app, set_up.port)
     await endpoint.start()
     await server.start()
     try:
-        yield Front(set_up.port, endpoint, gate, clients, ledger, clock)
+        yield Front(set_up.port, endpoint, gate, clients, ledger, clock, listeners)
     finally:
         await endpoint.stop()
         await server.stop()

@@ -28,6 +28,9 @@ class Quiet:
     async def send(self, message: JsonObject, route: Route) -> None:
         self.sent.set()
 
+    async def overhear(self) -> None:
+        return
+
     async def abandon(self, request_id: str, route: Route) -> None:
         return
 
@@ -37,7 +40,7 @@ class Quiet:
     async def asked(self, method: str, params: JsonObject, call: Call | None) -> Reply:
         return Reply(body={})
 
-    def told(self, method: str) -> None:
+    def told(self, method: str, params: JsonObject) -> None:
         return
 
     def dropped(self, kind: Noise, count: int) -> None:

@@ -102,10 +102,10 @@ def test_the_version_is_the_clients_if_we_speak_it(wanted: str, given: str) -> N
     assert ask(LEGACY, "initialize", {"protocolVersion": wanted}).body["protocolVersion"] == given
 
 
-def test_initialize_gives_what_was_approved_and_promises_no_changes() -> None:
+def test_initialize_gives_what_was_approved_and_the_changes_that_the_server_tells_of() -> None:
     assert ask(LEGACY, "initialize", {"protocolVersion": "2025-11-25"}).body == {
         "protocolVersion": "2025-11-25",
-        "capabilities": {"tools": {}, "resources": {}, "logging": {}},
+        "capabilities": {"tools": {"listChanged": True}, "resources": {"subscribe": True}, "logging": {}},
         "serverInfo": {"name": "s", "version": "2"},
         "instructions": "words",
     }

@@ -1,6 +1,9 @@
+from dataclasses import replace
+
 import pytest
 
 from tests.fakes import identified, make_call
+from ztmcp_desktop.domain.call import Call
 from ztmcp_desktop.domain.denial import Code, Denial
 from ztmcp_desktop.domain.json import JsonObject
 from ztmcp_desktop.domain.proof import Vetted
@@ -11,16 +14,42 @@ def form(field: str) -> JsonObject:
     return {"message": "Who?", "requestedSchema": {"type": "object", "properties": {field: {"type": "string"}}}}
 
 
+def asked(params: JsonObject, declared: JsonObject | None) -> Call:
+    able: JsonObject = {} if declared is None else {"elicitation": declared}
+    call = make_call(method="elicitation/create", params=params)
+    return identified(replace(call, client_capabilities=able))
+
+
 @pytest.mark.attack("T8")
 async def test_a_question_for_a_secret_is_kept_from_the_client() -> None:
-    call = identified(make_call(method="elicitation/create", params=form("password")))
     with pytest.raises(Denial) as refused:
-        await Vet()(call)
+        await Vet()(asked(form("password"), {"form": {}}))
     assert refused.value.code is Code.BLOCKED_CONTENT
 
 
+URL: JsonObject = {"mode": "url", "url": "https://example.org/pay", "message": "Pay"}
+
+
+@pytest.mark.parametrize(
+    ("declared", "params"),
+    [({}, URL), ({"form": {}}, URL), ({"url": {}}, form("colour")), (None, form("colour")), ({}, {"mode": 7})],
+)
+async def test_nobody_is_asked_in_a_way_that_the_client_did_not_declare(
+    declared: JsonObject | None, params: JsonObject
+) -> None:
+    with pytest.raises(Denial) as refused:
+        await Vet()(asked(params, declared))
+    assert refused.value.code is Code.BLOCKED_CONTENT
+    assert "did not declare" in refused.value.reason
+
+
+@pytest.mark.parametrize(("declared", "params"), [({"url": {}}, URL), ({}, form("colour")), ({}, {"mode": "form"})])
+async def test_an_empty_capability_is_that_for_forms(declared: JsonObject, params: JsonObject) -> None:
+    assert (await Vet()(asked(params, declared))).proof(Vetted) == Vetted()
+
+
 async def test_an_ordinary_question_passes() -> None:
-    call = await Vet()(identified(make_call(method="elicitation/create", params=form("colour"))))
+    call = await Vet()(asked(form("colour"), {"form": {}}))
     assert call.proof(Vetted) == Vetted()
 
 

@@ -20,6 +20,7 @@ from ztmcp_desktop.domain.names import ClientName, SessionId
 from ztmcp_desktop.gateway.catalogue import PinnedCatalogue
 from ztmcp_desktop.gateway.clients import Clients
 from ztmcp_desktop.gateway.http_client import AiohttpClient
+from ztmcp_desktop.gateway.listeners import Listeners
 from ztmcp_desktop.gateway.listing import Listing
 from ztmcp_desktop.gateway.peers import Peers
 from ztmcp_desktop.gateway.sessions import Sessions
@@ -52,6 +53,7 @@ class Parts:
     clients: Clients
     rules: Rules
     upstreams: StdioAndHttpUpstreams
+    listeners: Listeners
     http: AiohttpClient
     pipeline: Pipeline
     plane: Plane
@@ -113,7 +115,7 @@ async def _above(  # noqa: PLR0913, PLR0917 - the composition root's one step, s
     ground: _Ground,
 ) -> Parts:
     clock, state, store, digester = ground.clock, ground.state, ground.store, ground.keys.digester
-    catalogue = PinnedCatalogue(state, configuration, digester)
+    catalogue, listeners = PinnedCatalogue(state, configuration, digester), Listeners()
     sandbox, reverse, http = open_sandbox(home, user_home), Reverse(), AiohttpClient()
     upstreams = StdioAndHttpUpstreams(
         servers=configuration,
@@ -124,6 +126,7 @@ async def _above(  # noqa: PLR0913, PLR0917 - the composition root's one step, s
         clock=clock,
         http=http,
         digester=digester,
+        listeners=listeners,
     )
     clients = Clients(state, clock, Sessions(clock, settings.session_idle_s))
     grants, lockdown = Grants(clock, settings.session_idle_s), StoredLockdown(state)
@@ -187,6 +190,7 @@ async def _above(  # noqa: PLR0913, PLR0917 - the composition root's one step, s
         clients=clients,
         rules=rules,
         upstreams=upstreams,
+        listeners=listeners,
         http=http,
         pipeline=pipeline,
         plane=plane,

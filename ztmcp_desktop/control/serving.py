@@ -40,6 +40,7 @@ class Serving:
             ledger=parts.store,
             settings=settings,
             clock=parts.clock,
+            listeners=parts.listeners,
         )
         serving = cls(parts, endpoint)
         try:

@@ -74,6 +74,13 @@ class Channel(Protocol):
         """
 
 
+class Subscriber(Protocol):
+    """Who hears of changes outside of a call: a session of the handshake era, or a stream of 2026-07-28."""
+
+    def tell(self, method: str, params: JsonObject) -> None:
+        """Take a notification that may go to the client, in order; never waits."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Peer:
     """The caller's end of the TCP connection, from which the operating system can tell its process."""
@@ -121,6 +128,7 @@ class Call:
     peer: Peer | None = None
     client_capabilities: JsonObject = field(default_factory=dict)
     log_level: str | None = None
+    subscriber: Subscriber | None = field(default=None, repr=False, compare=False)
     proofs: tuple[Proof, ...] = ()
     outbound: Sealed[Outbound] | None = field(default=None, repr=False)
     reply: Reply | None = field(default=None, repr=False)

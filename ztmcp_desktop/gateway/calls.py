@@ -7,22 +7,22 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
-from ztmcp_desktop.domain.call import Call, Peer
+from ztmcp_desktop.domain.call import Call, Peer, Subscriber
 from ztmcp_desktop.domain.client import Principal
 from ztmcp_desktop.domain.denial import Code, Denial
-from ztmcp_desktop.domain.json import Json, JsonObject
+from ztmcp_desktop.domain.json import JsonObject
 from ztmcp_desktop.domain.names import CallId, ClientName, ServerName, SessionId
 from ztmcp_desktop.domain.offer import Era
 from ztmcp_desktop.gateway import sdk
 from ztmcp_desktop.gateway.answers import Answer, Headers, answered, fault, refused, withdrawn
 from ztmcp_desktop.gateway.exchange import Accepts, Endings, Exchange, Timing, Wire
 from ztmcp_desktop.gateway.intake import Pairs
+from ztmcp_desktop.gateway.levels import is_wanted
 from ztmcp_desktop.gateway.wire import RequestId
 from ztmcp_desktop.ports import Clock, Gate
 
 # Below whatever a server may report itself, so that its own progress still goes forward.
 _TINY_PROGRESS = 1e-6
-LEVELS = ("debug", "info", "notice", "warning", "error", "critical", "alert", "emergency")
 _WAITING = "waiting for the person or the server"
 
 
@@ -63,7 +63,9 @@ class ClientChannel:
         self._framing = framing
 
     async def notify(self, method: str, params: JsonObject | None) -> None:
-        if method == "notifications/message" and not _wanted(self._framing, (params or {}).get("level")):
+        if method == "notifications/message" and not is_wanted(
+            self._framing.era, self._framing.log_level, (params or {}).get("level")
+        ):
             return
         message: JsonObject = {"jsonrpc": "2.0", "method": method}
         await self._exchange.push(message if params is None else {**message, "params": params})
@@ -91,6 +93,7 @@ class Calls:
         framing: Framing,
         *,
         asker: Asker | None = None,
+        subscriber: Subscriber | None = None,
         headers: Headers = (),
         began: Callable[[asyncio.Task[Answer]], None] = lambda _: None,
     ) -> Answer | None:
@@ -108,6 +111,7 @@ class Calls:
             peer=arrival.peer,
             client_capabilities=framing.capabilities,
             log_level=framing.log_level,
+            subscriber=subscriber,
         )
         task = asyncio.create_task(self._perform(call, request_id))
         self._running[task] = arrival.principal
@@ -137,14 +141,6 @@ class Calls:
         if call.era is Era.MODERN and isinstance(error, dict) and isinstance(error.get("code"), int):
             return Answer(message=answer.message, status=sdk.http_status(error["code"]))
         return answer
-
-
-def _wanted(framing: Framing, level: Json) -> bool:
-    """Whether the client wants a log line of this level; unasked, the handshake era leaves that to the server."""
-    if framing.log_level is None:
-        return framing.era is Era.LEGACY
-    known = level in LEVELS and framing.log_level in LEVELS
-    return not known or LEVELS.index(str(level)) >= LEVELS.index(framing.log_level)
 
 
 def _endings(call: Call, request_id: RequestId) -> Endings:

@@ -2,14 +2,16 @@
 
 import asyncio
 import logging
-from typing import Protocol
+from collections.abc import Callable
 
 from ztmcp_desktop.domain.call import Call, Reply
 from ztmcp_desktop.domain.denial import Code, Denial, Retry
 from ztmcp_desktop.domain.json import Json, JsonObject
-from ztmcp_desktop.gateway.flight import Flight, own_token, paused, reply_of
+from ztmcp_desktop.domain.offer import Era
+from ztmcp_desktop.domain.subscription import LISTEN, OF_SUBSCRIPTIONS
+from ztmcp_desktop.gateway.flight import Flight, own_token, paused, reply_of, subscription_of
 from ztmcp_desktop.gateway.jsonrpc import INTERNAL_ERROR, Rubbish, Sort, error, notification, request, sort_of
-from ztmcp_desktop.gateway.link import Link, Noise, Route
+from ztmcp_desktop.gateway.link import Host, Link, Noise, Route
 
 MAX_IN_FLIGHT = 64
 MAX_QUEUED = 1000
@@ -17,21 +19,10 @@ MAX_QUEUED_BYTES = 64 * 1024**2
 MAX_SERVER_REQUESTS = 16
 MAX_UNASKED = 5000
 UNASKED_WINDOW_S = 10.0
+# What 2026-07-28 has no more (changelog), so that no client of it may get it.
+_OF_THE_HANDSHAKE = frozenset({"notifications/elicitation/complete"})
 
 _log = logging.getLogger(__name__)
-
-
-class Host(Protocol):
-    """What a conversation needs of whoever holds it."""
-
-    async def asked(self, method: str, params: JsonObject, call: Call | None) -> Reply:
-        """Answer a server's request; `call` is the one that it belongs to."""
-
-    def told(self, method: str) -> None:
-        """A notification that is about the connection itself (a list changed)."""
-
-    def dropped(self, kind: Noise, count: int) -> None:
-        """Noise; `count` is how often of this kind so far."""
 
 
 class Connection:
@@ -57,7 +48,7 @@ class Connection:
     @property
     def busy(self) -> bool:
         """Whether the server works at something."""
-        return bool(self._flights)
+        return any(flight.hear is None for flight in self._flights.values())
 
     @property
     def noises(self) -> dict[str, int]:
@@ -95,6 +86,26 @@ class Connection:
         """A notification of ours or of the client."""
         self._refuse_if_closed()
         await self._link.send(notification(method, params), route)
+
+    async def listen(self, params: JsonObject, route: Route, hear: Callable[[str, JsonObject], None]) -> Flight:
+        """Make the standing request of 2026-07-28; `hear` gets what comes under its id, the inbox its end."""
+        flight = self._begin(None, route)
+        flight.hear = hear
+        try:
+            await self._link.send(request(flight.id, LISTEN, params), route)
+        except BaseException:
+            self._flights.pop(flight.id, None)
+            raise
+        return flight
+
+    async def abandon(self, flight: Flight) -> None:
+        """End a standing request."""
+        if self._flights.pop(flight.id, None) is not None:
+            await self._link.abandon(flight.id, flight.route)
+
+    async def overhear(self) -> None:
+        """As `Link.overhear`."""
+        await self._link.overhear()
 
     async def forward(self, call: Call, params: JsonObject, route: Route, limit_s: float) -> Reply:
         """A client's request. What the server says meanwhile reaches `call.channel` in order, before the reply.
@@ -177,8 +188,8 @@ class Connection:
 
     def _told(self, method: str, params: JsonObject | None, size_bytes: int, related: str | None) -> None:
         self._count_unasked()
-        if method.endswith("/list_changed"):
-            self._host.told(method)
+        if method in OF_SUBSCRIPTIONS:
+            self._told_of_change(method, params or {})
             return
         flight = self._flights.get(related) if related else None
         if method == "notifications/progress":
@@ -188,15 +199,42 @@ class Connection:
                 self.noise(Noise.UNKNOWN_PROGRESS)
                 return
             params = {**(params or {}), "progressToken": flight.token}
+        elif method == "notifications/cancelled":
+            self._cancelled((params or {}).get("requestId"))
+            return
         elif flight is None:
             flight = self._newest()
-        if flight is None or flight.call is None or method == "notifications/cancelled":
+        if flight is None:
+            self._host.told(method, params or {})
+        elif flight.call is None:
             self.noise(Noise.NOBODY_LISTENS)
+        elif flight.call.era is Era.MODERN and method in _OF_THE_HANDSHAKE:
+            self.noise(Noise.NOT_ALLOWED_HERE)
         elif flight.inbox.qsize() >= MAX_QUEUED or flight.queued_bytes > MAX_QUEUED_BYTES:
             self._end_for_flooding()
         else:
             flight.queued_bytes += size_bytes
             flight.inbox.put_nowait((method, params, size_bytes))
+
+    def _told_of_change(self, method: str, params: JsonObject) -> None:
+        """Under the id of a standing request of ours it is for that; a foreign id is nobody's."""
+        number = subscription_of(params)
+        if number is None:
+            self._host.told(method, params)
+        elif (standing := self._standing(number)) is not None and standing.hear is not None:
+            standing.hear(method, params)
+
+    def _cancelled(self, untrusted_id: Json) -> None:
+        """A server may take back its own standing stream (2026-07-28, cancellation), and nothing else."""
+        if (standing := self._standing(untrusted_id)) is not None:
+            self.fail(standing.id, Denial(Code.SERVER_UNAVAILABLE, "the server ended the stream", Retry.LATER))
+
+    def _standing(self, untrusted_id: Json) -> Flight | None:
+        flight = self._flights.get(untrusted_id) if isinstance(untrusted_id, str) else None
+        if flight is not None and flight.hear is not None:
+            return flight
+        self.noise(Noise.NOBODY_LISTENS)
+        return None
 
     def _newest(self) -> Flight | None:
         return next((flight for flight in reversed(self._flights.values()) if flight.call is not None), None)

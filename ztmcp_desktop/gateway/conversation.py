@@ -1,11 +1,14 @@
 """A connection to one server in one era, with what the handshake gave and the lists as they were last."""
 
 import asyncio
+from collections.abc import Callable
 
 from ztmcp_desktop.domain.call import Reply
 from ztmcp_desktop.domain.json import JsonObject
 from ztmcp_desktop.domain.offer import Era, ItemKind, Offer
+from ztmcp_desktop.domain.subscription import CHANGES
 from ztmcp_desktop.gateway.connection import Connection
+from ztmcp_desktop.gateway.flight import Flight
 from ztmcp_desktop.gateway.inventory import callable_now, take
 from ztmcp_desktop.gateway.link import Route
 from ztmcp_desktop.gateway.negotiation import discover, envelope, handshake
@@ -29,6 +32,17 @@ class Conversation:
     async def ask(self, method: str, params: JsonObject | None) -> Reply:
         return (await self.connection.ask(method, params, self.route))[0]
 
+    async def listen(self, wanted: JsonObject, hear: Callable[[str, JsonObject], None]) -> Flight:
+        """Make the standing request of 2026-07-28 for what is `wanted`; as `Connection.listen`."""
+        params = {"notifications": wanted, "_meta": envelope(self._capabilities, None)}
+        return await self.connection.listen(params, self.route, hear)
+
+    @property
+    def capabilities(self) -> JsonObject:
+        """What the server says that it can do."""
+        said = self.greeting.get("capabilities")
+        return said if isinstance(said, dict) else {}
+
     async def tell(self, method: str, params: JsonObject | None) -> None:
         await self.connection.tell(method, params, self.route)
 
@@ -46,9 +60,7 @@ class Conversation:
 
         A server of 2026-07-28 is told with each request. Its refusal is no failure of the call.
         """
-        capabilities = self.greeting.get("capabilities")
-        able = isinstance(capabilities, dict) and "logging" in capabilities
-        if self.era is Era.MODERN or level is None or level == self._level or not able:
+        if self.era is Era.MODERN or level is None or level == self._level or "logging" not in self.capabilities:
             return
         self._level = level
         async with asyncio.timeout(SET_LEVEL_S):
@@ -59,8 +71,7 @@ class Conversation:
         items: dict[ItemKind, tuple[JsonObject, ...]] = {}
         for _ in range(MAX_RELISTS):
             self.stale.clear()
-            capabilities = self.greeting.get("capabilities")
-            items = await take(self._list, capabilities if isinstance(capabilities, dict) else {})
+            items = await take(self._list, self.capabilities)
             if not self.stale.is_set():
                 break
         if self.era is Era.MODERN:
@@ -73,3 +84,11 @@ class Conversation:
         if self.era is Era.MODERN:
             params = {**params, "_meta": envelope(self._capabilities, None)}
         return await self.connection.ask(method, params, self.route)
+
+
+def flags_of(capabilities: JsonObject) -> frozenset[str]:
+    """The members of a filter for those lists whose changes these capabilities announce."""
+    announcing = {
+        kind for kind, said in capabilities.items() if isinstance(said, dict) and said.get("listChanged") is True
+    }
+    return frozenset(flag for flag in CHANGES if flag.removesuffix("ListChanged") in announcing)

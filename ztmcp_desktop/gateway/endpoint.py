@@ -26,6 +26,7 @@ from ztmcp_desktop.gateway.intake import (
 )
 from ztmcp_desktop.gateway.legacy import LegacyDoor
 from ztmcp_desktop.gateway.legacy_sessions import LegacySession, LegacySessions
+from ztmcp_desktop.gateway.listeners import Listener, Listeners
 from ztmcp_desktop.gateway.modern import ModernDoor
 from ztmcp_desktop.gateway.wire import INVALID_REQUEST, Rejection, RequestId, parse, request_id, require_shape
 from ztmcp_desktop.ports import Catalogue, ClientBook, Clock, Gate, Ledger
@@ -51,6 +52,7 @@ class Endpoint:
         ledger: Ledger,
         settings: Settings,
         clock: Clock,
+        listeners: Listeners,
         timing: Timing | None = None,
     ) -> None:
         self._clients = clients
@@ -59,7 +61,8 @@ class Endpoint:
         self._clock = clock
         self._timing = timing or Timing()
         self._calls = Calls(gate, clock, self._timing)
-        self._sessions = LegacySessions(clock, settings.max_sessions, settings.session_idle_s)
+        self._sessions = LegacySessions(clock, settings.max_sessions, settings.session_idle_s, listeners)
+        self._listeners = listeners
         self._legacy = LegacyDoor(self._calls, self._sessions, self._timing)
         self._modern = ModernDoor(self._calls, catalogue)
         self._sweeper: asyncio.Task[None] | None = None
@@ -153,14 +156,16 @@ class Endpoint:
         while True:
             await self._clock.sleep(SWEEP_S)
             self._sessions.sweep()
-            for session in self._sessions.all():
-                self._end_if_expired(session)
+            for listener in self._listeners.all():
+                self._end_if_expired(listener)
 
-    def _end_if_expired(self, session: LegacySession) -> None:
+    def _end_if_expired(self, listener: Listener) -> None:
         try:
-            self._clients.confirm(session.owner, session.server)
-        except Denial:
-            self._sessions.end(session)
+            self._clients.confirm(listener.owner, listener.server)
+        except Denial as denial:
+            listener.lost(denial)
+            if isinstance(listener, LegacySession):
+                self._sessions.end(listener)
 
 
 async def _health(scope: Scope, send: Send) -> None:

@@ -18,8 +18,12 @@ _MILLISECONDS = re.compile(rb"[0-9]{1,9}")
 
 @dataclass(slots=True)
 class Trail:
-    """How far a stream was read, and how long the server wants us to wait before we go on (WHATWG HTML, 9.2)."""
+    """How far a stream was read, and how long the server wants us to wait before we go on (WHATWG HTML, 9.2).
 
+    One that is `standing` belongs to no single answer: it may last for ever, so only each event in it is limited.
+    """
+
+    standing: bool = False
     last_id: str = ""
     retry_s: float = FIRST_RETRY_S
 
@@ -58,7 +62,7 @@ async def events(untrusted: AsyncIterator[bytes], limit_bytes: int, trail: Trail
     """The data of each server-sent event (WHATWG HTML, 9.2) of type `message` that has any; `trail` is kept up.
 
     Raises:
-        Denial: an event is larger than `limit_bytes`, or all of them than four times that (`too-large`).
+        Denial: an event is larger than `limit_bytes`, or all of an answer than four times that (`too-large`).
     """
     line, data, kind, total, after_return = bytearray(), bytearray(), b"", 0, False
     passed: dict[bytes, bytes] = {}
@@ -89,7 +93,7 @@ async def events(untrusted: AsyncIterator[bytes], limit_bytes: int, trail: Trail
                     passed[name] = value
             line = bytearray()
         line += rest
-        if max(len(line) + len(data), total // STREAM_FACTOR) > limit_bytes:
+        if max(len(line) + len(data), 0 if trail.standing else total // STREAM_FACTOR) > limit_bytes:
             raise too_large(limit_bytes)
         await asyncio.sleep(0)
 

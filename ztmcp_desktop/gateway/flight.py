@@ -2,12 +2,14 @@
 
 import asyncio
 import logging
+from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 
 from ztmcp_desktop.domain.call import Call, Reply
 from ztmcp_desktop.domain.denial import Code, Denial
 from ztmcp_desktop.domain.json import Json, JsonObject
+from ztmcp_desktop.domain.subscription import SUBSCRIPTION_ID
 from ztmcp_desktop.gateway.link import Route
 
 _log = logging.getLogger(__name__)
@@ -21,6 +23,8 @@ class Flight:
     route: Route
     call: Call | None
     inbox: asyncio.Queue[tuple[str, JsonObject | None, int] | Reply | Denial]
+    hear: Callable[[str, JsonObject], None] | None = None
+    """Where the notifications of a standing request go; None for all others."""
     token: Json = None
     size_bytes: int = 0
     queued_bytes: int = 0
@@ -54,6 +58,12 @@ def reply_of(message: JsonObject) -> Reply | Denial:
     if isinstance(failure, dict) and type(failure.get("code")) is int and isinstance(failure.get("message"), str):
         return Reply(body=failure, is_error=True)
     return Denial(Code.SERVER_UNAVAILABLE, "the server's answer is neither a result nor an error")
+
+
+def subscription_of(params: JsonObject) -> Json:
+    """The id of the standing request that a notification says it belongs to, None where it says nothing."""
+    meta = params.get("_meta")
+    return meta.get(SUBSCRIPTION_ID) if isinstance(meta, dict) else None
 
 
 class _Pause:

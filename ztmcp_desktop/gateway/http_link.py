@@ -4,28 +4,27 @@ import asyncio
 import logging
 import re
 from collections.abc import Mapping
+from contextlib import suppress
 
 from ztmcp_desktop.domain.denial import Code, Denial, Retry
 from ztmcp_desktop.domain.json import JsonObject
 from ztmcp_desktop.domain.offer import Era
+from ztmcp_desktop.domain.subscription import LISTEN
 from ztmcp_desktop.gateway import sdk
 from ztmcp_desktop.gateway.event_stream import FIRST_RETRY_S, Trail, events, whole
 from ztmcp_desktop.gateway.http_client import HttpAnswer, HttpClient, unreachable
+from ztmcp_desktop.gateway.http_headers import may_set
 from ztmcp_desktop.gateway.jsonrpc import Rubbish, decode, encode, notification
 from ztmcp_desktop.gateway.link import Inbox, Noise, Route
 
 CLOSE_S = 2.0
 TELL_S = 10.0
+HEARD_S = 2.0
 MAX_RESUMED = 1000
 MAX_UNHEARD = 5
 MAX_SESSION_CHARS = 256
 MAX_HEADER_CHARS = 8192
 _VISIBLE = re.compile(r"[\x21-\x7e]+")
-_FIELD = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,128}")
-_OURS = frozenset(
-    {"host", "content-length", "content-type", "content-encoding", "accept", "accept-encoding", "connection"}
-    | {"transfer-encoding", "upgrade", "te", "trailer", "cookie", "expect", "proxy-authorization", "user-agent"}
-)
 
 _log = logging.getLogger(__name__)
 
@@ -50,6 +49,7 @@ class HttpLink:
         self._posts: dict[str, asyncio.Task[None]] = {}
         self._told: set[asyncio.Task[None]] = set()
         self._standing: asyncio.Task[None] | None = None
+        self._heard = asyncio.Event()
 
     async def start(self, inbox: Inbox) -> None:
         self._inbox = inbox
@@ -68,7 +68,8 @@ class HttpLink:
             raise Denial(Code.SCHEMA_MISMATCH, "the request holds text that is no Unicode") from error
         if "method" in message and "id" in message:
             request_id = str(message["id"])
-            task = asyncio.create_task(self._exchange(request_id, headers, body, self._inbox))
+            trail = Trail(standing=message["method"] == LISTEN)
+            task = asyncio.create_task(self._exchange(request_id, headers, body, self._inbox, trail))
             self._posts[request_id] = task
             task.add_done_callback(lambda _: self._posts.pop(request_id, None))
         else:
@@ -78,6 +79,12 @@ class HttpLink:
                 raise unreachable() from error
             if message.get("method") == "notifications/initialized" and self._standing is None:
                 self._standing = asyncio.create_task(self._listen(self._inbox))
+
+    async def overhear(self) -> None:
+        # What a server says on a stream that is not open yet is lost.
+        if self._standing is not None:
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._heard.wait(), HEARD_S)
 
     async def abandon(self, request_id: str, route: Route) -> None:
         # In the modern era closing the stream is the cancellation; before, a notification is.
@@ -108,7 +115,7 @@ class HttpLink:
     # Requests.
 
     def _base_headers(self, route: Route) -> dict[str, str]:
-        headers = {name: value for name, value in route.headers.items() if _may_set(name, value)}
+        headers = {name: value for name, value in route.headers.items() if may_set(name, value)}
         headers["Accept"] = "application/json, text/event-stream"
         headers["Content-Type"] = "application/json"
         if version := self._version or (Era.MODERN.value if self._era is Era.MODERN else ""):
@@ -126,8 +133,9 @@ class HttpLink:
             raise Denial(Code.TOO_LARGE, "what this server wants in headers does not fit there")
         return headers
 
-    async def _exchange(self, request_id: str, headers: dict[str, str], body: bytes, inbox: Inbox) -> None:
-        trail = Trail()
+    async def _exchange(
+        self, request_id: str, headers: dict[str, str], body: bytes, inbox: Inbox, trail: Trail
+    ) -> None:
         try:
             async with self._client.request("POST", self._url, headers, body) as answer:
                 over = await self._read(answer, request_id, inbox, trail)
@@ -194,10 +202,11 @@ class HttpLink:
 
     async def _listen(self, inbox: Inbox) -> None:
         """Hear what the server says outside of answers, for as long as it offers to and the conversation lasts."""
-        trail, unheard = Trail(), 0
+        trail, unheard = Trail(standing=True), 0
         while unheard < MAX_UNHEARD:
             try:
                 async with self._client.request("GET", self._url, self._listening(trail), None) as answer:
+                    self._heard.set()
                     if not _is_stream(answer):
                         return
                     unheard = 0
@@ -286,13 +295,3 @@ def _is_stream(answer: HttpAnswer) -> bool:
 
 def _ended_early() -> Denial:
     return Denial(Code.SERVER_UNAVAILABLE, "the server ended its answer early", Retry.LATER)
-
-
-def _may_set(name: str, value: str) -> bool:
-    lowered = name.lower()
-    return (
-        _FIELD.fullmatch(name) is not None
-        and lowered not in _OURS
-        and not lowered.startswith("mcp-")
-        and not any(character in value for character in "\r\n\0")
-    )

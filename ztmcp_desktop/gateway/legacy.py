@@ -6,10 +6,11 @@ from ztmcp_desktop.domain.json import JsonObject
 from ztmcp_desktop.domain.offer import Era
 from ztmcp_desktop.gateway import sdk
 from ztmcp_desktop.gateway.answers import send_bytes
-from ztmcp_desktop.gateway.calls import LEVELS, Arrival, Calls, Framing
+from ztmcp_desktop.gateway.calls import Arrival, Calls, Framing
 from ztmcp_desktop.gateway.exchange import Standing, Timing
 from ztmcp_desktop.gateway.intake import one
 from ztmcp_desktop.gateway.legacy_sessions import LegacySession, LegacySessions
+from ztmcp_desktop.gateway.levels import LEVELS
 from ztmcp_desktop.gateway.wire import INVALID_PARAMS, INVALID_REQUEST, Rejection, RequestId, request_id
 
 MAX_CAPABILITIES_BYTES = 65536
@@ -49,6 +50,7 @@ class LegacyDoor:
                 number,
                 Framing(era=Era.LEGACY, capabilities=session.capabilities, log_level=session.log_level),
                 asker=session,
+                subscriber=session,
                 began=lambda task: session.begin(number, task),
             )
             level = message.get("params", {}).get("level")
@@ -66,9 +68,10 @@ class LegacyDoor:
             raise Rejection(406, INVALID_REQUEST, "the client does not accept text/event-stream")
         if session.standing is not None:
             raise Rejection(409, INVALID_REQUEST, "this session has an open stream already")
-        session.standing = Standing(arrival.wire, self._timing)
+        standing = Standing(arrival.wire, self._timing)
+        session.stand(standing)
         try:
-            await session.standing.run()
+            await standing.run()
         finally:
             session.standing = None
 

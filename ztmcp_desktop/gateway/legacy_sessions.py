@@ -2,27 +2,37 @@
 
 import asyncio
 import secrets
-from collections import Counter
+from collections import Counter, deque
 from itertools import count
 
 from ztmcp_desktop.domain.client import Principal
 from ztmcp_desktop.domain.denial import Code, Denial
 from ztmcp_desktop.domain.json import JsonObject
 from ztmcp_desktop.domain.names import ClientName, ServerName, SessionId
+from ztmcp_desktop.domain.offer import Era
 from ztmcp_desktop.gateway.answers import Answer
 from ztmcp_desktop.gateway.exchange import Exchange, Standing
+from ztmcp_desktop.gateway.levels import is_wanted
+from ztmcp_desktop.gateway.listeners import Listeners
 from ztmcp_desktop.gateway.wire import INVALID_REQUEST, Rejection, RequestId
 from ztmcp_desktop.ports import Clock
 
 MAX_IN_FLIGHT = 64
 MAX_WAITING = 16
+MAX_UNHEARD = 256
 MAX_SHARE = 4
 """One client may hold this fraction (a quarter) of all sessions."""
 ASK_S = 600.0
 
 
 class LegacySession:
-    """One client's connection to one server, from `initialize` to DELETE, silence or revocation."""
+    """One client's connection to one server, from `initialize` to DELETE, silence or revocation.
+
+    It hears what the server says outside of calls. Until its stream is open, the last `MAX_UNHEARD` of that wait.
+    """
+
+    era = Era.LEGACY
+    stands_in = None
 
     def __init__(self, owner: Principal, server: ServerName, capabilities: JsonObject, now: float) -> None:
         self.id = secrets.token_urlsafe(32)
@@ -33,6 +43,7 @@ class LegacySession:
         self.log_level: str | None = None
         self.in_flight: dict[RequestId, asyncio.Task[Answer]] = {}
         self.standing: Standing | None = None
+        self._unheard: deque[JsonObject] = deque(maxlen=MAX_UNHEARD)
         self._waiting: dict[str, asyncio.Future[JsonObject]] = {}
         self._numbers = count(1)
 
@@ -83,6 +94,26 @@ class LegacySession:
         else:
             answer.set_result(message["result"])
 
+    def hears(self, method: str, params: JsonObject) -> bool:
+        """All that the server says of itself; of its log what this session wants."""
+        return method != "notifications/message" or is_wanted(self.era, self.log_level, params.get("level"))
+
+    def tell(self, method: str, params: JsonObject) -> None:
+        message: JsonObject = {"jsonrpc": "2.0", "method": method, **({"params": params} if params else {})}
+        if self.standing is None:
+            self._unheard.append(message)
+        else:
+            self.standing.offer(message)
+
+    def stand(self, standing: Standing) -> None:
+        """Open the stream, with what has waited for it."""
+        self.standing = standing
+        while self._unheard:
+            standing.offer(self._unheard.popleft())
+
+    def lost(self, why: Denial) -> None:
+        """It outlives the server's conversations; what it has subscribed to is subscribed to again in the next."""
+
     def close(self) -> None:
         """Cancel what is in flight and end the open stream."""
         for task in list(self.in_flight.values()):
@@ -94,8 +125,9 @@ class LegacySession:
 class LegacySessions:
     """At most `limit` sessions; the one that has been idle longest makes room, a greedy client's own first."""
 
-    def __init__(self, clock: Clock, limit: int, idle_s: float) -> None:
+    def __init__(self, clock: Clock, limit: int, idle_s: float, listeners: Listeners) -> None:
         self._clock = clock
+        self._listeners = listeners
         self._limit = limit
         self._idle_s = idle_s
         self._live: dict[str, LegacySession] = {}
@@ -124,6 +156,7 @@ class LegacySessions:
         elif len(self._live) >= self._limit:
             self._evict(None)
         self._live[session.id] = session
+        self._listeners.join(session)
 
     def find(self, untrusted_id: str | None, principal: Principal, server: ServerName) -> LegacySession:
         """The live session of this id.
@@ -143,6 +176,7 @@ class LegacySessions:
     def end(self, session: LegacySession) -> None:
         """Close it and forget it."""
         self._live.pop(session.id, None)
+        self._listeners.leave(session)
         session.close()
 
     def end_of(self, client: ClientName | None, session: SessionId | None) -> None:

@@ -1,10 +1,11 @@
-"""What a transport is to a conversation, and a conversation to a transport."""
+"""What a transport is to a conversation, a conversation to a transport, and to whoever holds it."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Protocol
 
+from ztmcp_desktop.domain.call import Call, Reply
 from ztmcp_desktop.domain.denial import Denial
 from ztmcp_desktop.domain.json import Json, JsonObject
 
@@ -55,8 +56,24 @@ class Link(Protocol):
     async def send(self, message: JsonObject, route: Route) -> None:
         """Write a message. Raises a `Denial` when the server is gone."""
 
+    async def overhear(self) -> None:
+        """Return when what belongs to no request can be heard, or it is known that it cannot."""
+
     async def abandon(self, request_id: str, route: Route) -> None:
         """Tell the server that nobody waits for this request any more; never raises."""
 
     async def close(self) -> None:
         """End it, and all that was started for it."""
+
+
+class Host(Protocol):
+    """What a conversation needs of whoever holds it."""
+
+    async def asked(self, method: str, params: JsonObject, call: Call | None) -> Reply:
+        """Answer a server's request; `call` is the one that it belongs to."""
+
+    def told(self, method: str, params: JsonObject) -> None:
+        """A notification that belongs to no request."""
+
+    def dropped(self, kind: Noise, count: int) -> None:
+        """Noise; `count` is how often of this kind so far."""

@@ -4,6 +4,9 @@ from ztmcp_desktop.domain.call import Call, Reply
 from ztmcp_desktop.domain.json import JsonObject
 from ztmcp_desktop.domain.names import ServerName
 from ztmcp_desktop.domain.offer import Era, ItemKind, Offer
+from ztmcp_desktop.domain.subscription import RESOURCES
+from ztmcp_desktop.gateway.conversation import flags_of
+from ztmcp_desktop.gateway.negotiation import preferred
 from ztmcp_desktop.gateway.wire import INVALID_PARAMS, METHOD_NOT_FOUND
 from ztmcp_desktop.ports import Catalogue
 
@@ -17,8 +20,6 @@ _CAPABILITY_OF = {
     ItemKind.TEMPLATE: "resources",
     ItemKind.PROMPT: "prompts",
 }
-# Lists are those that the person approved, so a server cannot announce a change of them, nor of a resource.
-_NEVER_OFFERED = ("listChanged", "subscribe")
 
 
 class Listing:
@@ -31,25 +32,26 @@ class Listing:
         offer = self._catalogue.offer(call.server)
         match call.era, call.method:
             case Era.LEGACY, "initialize":
-                return _initialize(offer, call.server, call.params)
+                return _initialize(offer, call)
             case Era.LEGACY, "ping" | "logging/setLevel":
                 return Reply(body={})
             case Era.MODERN, "server/discover":
                 return Reply(body=_discover(offer, call.server))
             case _, method if method in _LIST_KINDS:
-                return _items(offer, _LIST_KINDS[method], call.params)
+                return _items(offer, _LIST_KINDS[method], call)
             case _:
                 return _error(METHOD_NOT_FOUND, "Method not found")
 
 
-def _initialize(offer: Offer, server: ServerName, params: JsonObject) -> Reply:
+def _initialize(offer: Offer, call: Call) -> Reply:
+    params = call.params
     wanted = params.get("protocolVersion")
     if not isinstance(wanted, str) or not isinstance(params.get("capabilities", {}), dict):
         return _error(INVALID_PARAMS, "initialize needs protocolVersion and capabilities")
     body: JsonObject = {
         "protocolVersion": wanted if wanted in LEGACY_VERSIONS else LEGACY_VERSIONS[-1],
-        "capabilities": _capabilities(offer),
-        "serverInfo": _server_info(offer, server),
+        "capabilities": _capabilities(offer, Era.LEGACY),
+        "serverInfo": _server_info(offer, call.server),
     }
     return Reply(body=_with_instructions(body, offer))
 
@@ -57,7 +59,7 @@ def _initialize(offer: Offer, server: ServerName, params: JsonObject) -> Reply:
 def _discover(offer: Offer, server: ServerName) -> JsonObject:
     body: JsonObject = {
         "supportedVersions": list(MODERN_VERSIONS),
-        "capabilities": _capabilities(offer),
+        "capabilities": _capabilities(offer, Era.MODERN),
         "resultType": "complete",
         "ttlMs": 0,
         "cacheScope": "private",
@@ -66,23 +68,28 @@ def _discover(offer: Offer, server: ServerName) -> JsonObject:
     return _with_instructions(body, offer)
 
 
-def _items(offer: Offer, kind: ItemKind, params: JsonObject) -> Reply:
-    if params.get("cursor") is not None:
+def _items(offer: Offer, kind: ItemKind, call: Call) -> Reply:
+    if call.params.get("cursor") is not None:
         # All is on the first page, so no cursor can be one of ours.
         return _error(INVALID_PARAMS, "there is no such cursor")
-    if kind not in offer.items and _CAPABILITY_OF[kind] not in _capabilities(offer):
+    if kind not in offer.items and _CAPABILITY_OF[kind] not in _capabilities(offer, call.era):
         return _error(METHOD_NOT_FOUND, "Method not found")
     return Reply(body={kind.value: list(offer.items.get(kind, ()))})
 
 
-def _capabilities(offer: Offer) -> JsonObject:
-    for said in (offer.legacy, offer.modern):
-        if said is not None and isinstance(said.get("capabilities"), dict):
-            return {
-                name: {key: value for key, value in given.items() if key not in _NEVER_OFFERED}
-                for name, given in said["capabilities"].items()
-                if isinstance(given, dict)
-            }
+def subscribable(offer: Offer, era: Era) -> frozenset[str]:
+    """The members of a filter (2026-07-28, subscriptions) that the server can honour for clients of `era`."""
+    capabilities = _capabilities(offer, era)
+    resources = capabilities.get("resources", {})
+    return flags_of(capabilities) | ({RESOURCES} if resources.get("subscribe") is True else frozenset())
+
+
+def _capabilities(offer: Offer, era: Era) -> JsonObject:
+    """What the server can do in the era in which it is spoken to for such clients; all else is bridged."""
+    spoken = preferred(era, offer) if offer.legacy is not None or offer.modern is not None else era
+    said = offer.modern if spoken is Era.MODERN else offer.legacy
+    if said is not None and isinstance(said.get("capabilities"), dict):
+        return {name: dict(given) for name, given in said["capabilities"].items() if isinstance(given, dict)}
     return {_CAPABILITY_OF[kind]: {} for kind, items in offer.items.items() if items}
 
 

@@ -3,15 +3,16 @@
 from ztmcp_desktop.domain.denial import Denial
 from ztmcp_desktop.domain.json import JsonObject
 from ztmcp_desktop.domain.offer import Era, ItemKind
+from ztmcp_desktop.domain.subscription import LISTEN, SUBSCRIBE, SUBSCRIPTION_ID, UNSUBSCRIBE
 from ztmcp_desktop.gateway import sdk
 from ztmcp_desktop.gateway.answers import send_bytes, send_text
 from ztmcp_desktop.gateway.calls import Arrival, Calls, Framing
 from ztmcp_desktop.gateway.intake import one
-from ztmcp_desktop.gateway.wire import INVALID_REQUEST, METHOD_NOT_FOUND, Rejection, request_id
+from ztmcp_desktop.gateway.wire import INVALID_REQUEST, METHOD_NOT_FOUND, Rejection, RequestId, request_id
 from ztmcp_desktop.ports import Catalogue
 
 # Methods of the handshake era alone; what 2026-07-28 never had, it answers with 404 (streamable-http).
-_REMOVED = frozenset({"resources/subscribe", "resources/unsubscribe"})
+_REMOVED = frozenset({SUBSCRIBE, UNSUBSCRIBE})
 
 
 class ModernDoor:
@@ -38,6 +39,8 @@ class ModernDoor:
         if message["method"] in _REMOVED:
             raise Rejection(404, METHOD_NOT_FOUND, "Method not found")
         self._check_parameters(arrival, message)
+        if message["method"] == LISTEN:
+            message = _numbered(arrival, message, number)
         framing = Framing(era=Era.MODERN, capabilities=envelope.capabilities, log_level=envelope.log_level)
         await self._calls.serve(arrival, message, number, framing)
 
@@ -65,3 +68,15 @@ class ModernDoor:
             return
         if tool is not None:
             sdk.require_param_headers_match(tool.get("inputSchema"), arguments, arrival.headers)
+
+
+def _numbered(arrival: Arrival, message: JsonObject, number: RequestId) -> JsonObject:
+    """A request to listen with its own id in `_meta`, under which all that answers it will go.
+
+    Raises:
+        Rejection: 406, the client takes no stream.
+    """
+    if not arrival.accepts.stream:
+        raise Rejection(406, INVALID_REQUEST, "the client does not accept text/event-stream")
+    params = message["params"]
+    return {**message, "params": {**params, "_meta": {**params["_meta"], SUBSCRIPTION_ID: number}}}

@@ -9,6 +9,7 @@ from ztmcp_desktop.domain.call import Call, Reply
 from ztmcp_desktop.domain.denial import Code, Denial, Retry
 from ztmcp_desktop.domain.json import JsonObject
 from ztmcp_desktop.domain.offer import Era, Offer
+from ztmcp_desktop.domain.subscription import LISTS
 from ztmcp_desktop.gateway.connection import Connection
 from ztmcp_desktop.gateway.conversation import Conversation
 from ztmcp_desktop.gateway.jsonrpc import INTERNAL_ERROR, error
@@ -36,8 +37,9 @@ class _Onlooker:
             return Reply(body={})
         return Reply(body=error(INTERNAL_ERROR, "nobody is there to be asked yet"), is_error=True)
 
-    def told(self, method: str) -> None:
-        if self.talk is not None and method:
+    def told(self, method: str, params: JsonObject) -> None:
+        del params
+        if self.talk is not None and method in LISTS:
             self.talk.stale.set()
 
     def dropped(self, kind: Noise, count: int) -> None:

@@ -1,36 +1,17 @@
 """Where a client's conversations with servers are kept: one for each era and set of capabilities, few in all."""
 
 import asyncio
-import json
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from ztmcp_desktop.domain.call import Call
 from ztmcp_desktop.domain.denial import Code, Denial, Retry
 from ztmcp_desktop.domain.names import ClientName, ServerName
-from ztmcp_desktop.domain.offer import Era
-from ztmcp_desktop.gateway.negotiation import capabilities_of
+from ztmcp_desktop.gateway.key import Key
 from ztmcp_desktop.gateway.supervisor import Upstream
 
 MAX_UPSTREAMS = 128
 MAX_FACES = 4
 """A client may have this many conversations with one server at once, each in another era or with other capabilities."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Key:
-    """Calls with equal keys share a conversation. `able` is what the handshake says the client can do, as JSON."""
-
-    client: ClientName
-    server: ServerName
-    era: Era
-    able: str
-
-
-def key_of(call: Call, era: Era) -> Key:
-    """Where `call` belongs if its server is spoken to in `era`; in the modern one each request says what is able."""
-    able = "" if era is Era.MODERN else json.dumps(capabilities_of(call, era), sort_keys=True)
-    return Key(client=call.principal.client, server=call.server, era=era, able=able)
 
 
 @dataclass(slots=True, eq=False)
@@ -52,7 +33,8 @@ class Slot:
     def idle(self) -> bool:
         """Whether nothing would be lost with it."""
         talk = self.upstream.talk if self.upstream else None
-        return self.users == 0 and self.starting is None and not (talk is not None and talk.connection.busy)
+        watched = self.upstream is not None and self.upstream.watched
+        return self.users == 0 and self.starting is None and not watched and not (talk and talk.connection.busy)
 
 
 @dataclass(slots=True, eq=False)

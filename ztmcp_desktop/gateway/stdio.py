@@ -56,6 +56,9 @@ class StdioLink:
         except (OSError, RuntimeError) as error:
             raise gone() from error
 
+    async def overhear(self) -> None:
+        return
+
     async def abandon(self, request_id: str, route: Route) -> None:
         del route
         if self._closed or self._child.stdin.is_closing():

@@ -3,25 +3,26 @@
 import asyncio
 import logging
 from contextlib import suppress
-from dataclasses import replace
-from uuid import uuid4
 
-from ztmcp_desktop.domain.call import Call, Direction, Reply
+from ztmcp_desktop.domain.call import Call, Reply
 from ztmcp_desktop.domain.client import Principal
 from ztmcp_desktop.domain.denial import Code, Denial, Retry
 from ztmcp_desktop.domain.json import JsonObject
 from ztmcp_desktop.domain.ledger import Draft, EntryKind
-from ztmcp_desktop.domain.names import CallId
 from ztmcp_desktop.domain.offer import Era, ItemKind, Offer
 from ztmcp_desktop.domain.proof import Identified
 from ztmcp_desktop.domain.server import Server
+from ztmcp_desktop.domain.subscription import SUBSCRIBE, UNSUBSCRIBE
 from ztmcp_desktop.gateway.connection import Connection
 from ztmcp_desktop.gateway.conversation import Conversation
-from ztmcp_desktop.gateway.jsonrpc import METHOD_NOT_FOUND, error
+from ztmcp_desktop.gateway.hearing import Hearing
+from ztmcp_desktop.gateway.key import Key
 from ztmcp_desktop.gateway.link import Link, Noise, Route
+from ztmcp_desktop.gateway.listeners import Listeners
 from ztmcp_desktop.gateway.negotiation import NotSpoken, incoming, outgoing
 from ztmcp_desktop.gateway.parking import BRIDGED_METHODS, ParkedChannel, Parking
 from ztmcp_desktop.gateway.pins import same
+from ztmcp_desktop.gateway.questions import refusal_of, turned_round, unasked
 from ztmcp_desktop.gateway.rounds import after_urls, in_rounds
 from ztmcp_desktop.gateway.states import States
 from ztmcp_desktop.ports import Catalogue, Clock, Ledger, ReverseGate
@@ -29,7 +30,6 @@ from ztmcp_desktop.ports import Catalogue, Clock, Ledger, ReverseGate
 MAX_LISTING_AGE_S = 30.0
 SETTLE_S = 0.5
 RELIST_PAUSE_S = 1.0
-CLIENT_CAPABILITY = {"sampling/createMessage": "sampling", "elicitation/create": "elicitation"}
 
 _log = logging.getLogger(__name__)
 
@@ -48,6 +48,8 @@ class Upstream:
         clock: Clock,
         parking: Parking,
         states: States,
+        key: Key,
+        listeners: Listeners,
     ) -> None:
         self.principal = principal
         self.server = server
@@ -64,11 +66,17 @@ class Upstream:
         self._listing = asyncio.Lock()
         self._notes: set[asyncio.Task[None]] = set()
         self._watch: asyncio.Task[None] | None = None
+        self.hearing = Hearing(key=key, listeners=listeners, reverse=reverse, clock=clock, refresh=self._looked)
 
     @property
     def up(self) -> bool:
         """Whether calls may be sent."""
         return self.talk is not None and self.talk.connection.open
+
+    @property
+    def watched(self) -> bool:
+        """Whether somebody waits for changes of its resources."""
+        return self.hearing.watched
 
     def _talking(self) -> Conversation:
         if self.talk is None or not self.talk.connection.open:
@@ -87,6 +95,7 @@ class Upstream:
         try:
             await talk.open()
             await self._take(talk)
+            self.hearing.begin(talk)
         except NotSpoken as failure:
             raise Denial(
                 Code.SERVER_UNAVAILABLE, "the server does not speak the protocol version that was approved"
@@ -97,7 +106,11 @@ class Upstream:
         relisting = asyncio.create_task(self._relisted(talk))
         await talk.connection.ended.wait()
         relisting.cancel()
+        await self.hearing.close(_over())
         await talk.connection.close(_over())
+
+    async def _looked(self) -> None:
+        await self.refresh(self._talking().route)
 
     async def _relisted(self, talk: Conversation) -> None:
         """Look at once when the server says that something changed, so that nobody is asked about a changed thing."""
@@ -176,12 +189,13 @@ class Upstream:
         Raises as `Connection.forward`, `Parking.run` and `in_rounds`.
         """
         talk = self._talking()
+        if call.method in {SUBSCRIBE, UNSUBSCRIBE}:
+            return incoming(call, await self.hearing.run(call, lambda: self._sent(call, params, route)), talk.era)
         with suppress(TimeoutError):
             await talk.log_from(call.log_level)
 
         async def send(call: Call, params: JsonObject) -> Reply:
-            sent = outgoing(call, params, talk.era)
-            return await talk.connection.forward(call, sent, route, self.server.limits.call_s)
+            return await self._sent(call, params, route)
 
         match call.era, talk.era:
             case Era.MODERN, Era.LEGACY if call.method in BRIDGED_METHODS:
@@ -199,6 +213,10 @@ class Upstream:
                 reply = await send(call, params)
         return incoming(call, reply, talk.era)
 
+    async def _sent(self, call: Call, params: JsonObject, route: Route) -> Reply:
+        talk = self._talking()
+        return await talk.connection.forward(call, outgoing(call, params, talk.era), route, self.server.limits.call_s)
+
     async def tell(self, method: str, params: JsonObject | None) -> None:
         """Pass on a client's notification."""
         talk = self._talking()
@@ -209,6 +227,7 @@ class Upstream:
         if self.talk is None:
             return
         await self.talk.connection.close(why)
+        await self.hearing.close(why)
         if self._watch is not None:
             self._watch.cancel()
         if noises := self.talk.connection.noises:
@@ -224,35 +243,34 @@ class Upstream:
                 return Reply(body={})
             case "roots/list":
                 return self._roots()
-            case "sampling/createMessage" | "elicitation/create" if call is not None and self._may_ask(method, call):
+            case "sampling/createMessage" | "elicitation/create" if call is not None and self._reaches(call):
+                if (refusal := refusal_of(method, params, call.client_capabilities)) is not None:
+                    return refusal
                 if isinstance(call.channel, ParkedChannel):
                     # The answer that carries the question is judged as a whole, each question through the gate.
                     return await call.channel.ask(method, params)
-                return await self._reverse.ask_client(_turned_round(call, method, params, self._clock))
+                return await self._reverse.ask_client(turned_round(call, method, params, self._clock))
             case _:
-                return _unasked()
+                return unasked()
 
     def _roots(self) -> Reply:
         folders = (folder.path for folder in self.server.limits.folders)
         return Reply(body={"roots": [{"uri": path.as_uri(), "name": path.name} for path in folders]})
 
-    def _may_ask(self, method: str, call: Call) -> bool:
-        reachable = self.talk is not None and (self.talk.era is call.era or isinstance(call.channel, ParkedChannel))
-        return reachable and CLIENT_CAPABILITY[method] in call.client_capabilities
+    def _reaches(self, call: Call) -> bool:
+        return self.talk is not None and (self.talk.era is call.era or isinstance(call.channel, ParkedChannel))
 
     async def _ask_for(self, method: str, params: JsonObject, call: Call) -> Reply:
         """Put to a handshake-era client what a server of 2026-07-28 asks in its answer."""
         if method == "roots/list":
             return self._roots()
-        if CLIENT_CAPABILITY.get(method) not in call.client_capabilities:
-            return _unasked()
-        return await self._reverse.ask_client(_turned_round(call, method, params, self._clock))
+        if (refusal := refusal_of(method, params, call.client_capabilities)) is not None:
+            return refusal
+        return await self._reverse.ask_client(turned_round(call, method, params, self._clock))
 
-    def told(self, method: str) -> None:
-        # Not passed on: what clients see is the approved catalogue, which a server cannot change.
-        _log.debug("a server says that a list changed: %s", method.partition("/")[0])
+    def told(self, method: str, params: JsonObject) -> None:
         if self.talk is not None:
-            self.talk.stale.set()
+            self.hearing.told(self.talk, method, params)
 
     def dropped(self, kind: Noise, count: int) -> None:
         if count == 1:
@@ -271,24 +289,6 @@ class Upstream:
         except Denial as denial:
             if self.talk is not None:
                 self.talk.connection.closed(denial)
-
-
-def _turned_round(call: Call, method: str, params: JsonObject, clock: Clock) -> Call:
-    return replace(
-        call,
-        id=CallId(uuid4().hex),
-        at=clock.now(),
-        method=method,
-        params=params,
-        direction=Direction.TO_CLIENT,
-        proofs=(),
-        outbound=None,
-        reply=None,
-    )
-
-
-def _unasked() -> Reply:
-    return Reply(body=error(METHOD_NOT_FOUND, "the client cannot be asked this"), is_error=True)
 
 
 def _changed() -> Denial:

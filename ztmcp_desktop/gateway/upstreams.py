@@ -19,11 +19,15 @@ from ztmcp_desktop.domain.sealed import Sealed
 from ztmcp_desktop.domain.server import LocalCommand, RemoteUrl, Server
 from ztmcp_desktop.gateway.http_client import HttpClient
 from ztmcp_desktop.gateway.http_link import HttpLink
+from ztmcp_desktop.gateway.key import Key, key_of
 from ztmcp_desktop.gateway.link import Link, Route
+from ztmcp_desktop.gateway.listen_stream import ListenStream
+from ztmcp_desktop.gateway.listeners import Listeners
+from ztmcp_desktop.gateway.listing import subscribable
 from ztmcp_desktop.gateway.negotiation import capabilities_of, preferred
 from ztmcp_desktop.gateway.parking import Parking
 from ztmcp_desktop.gateway.probe import ending_of, probe
-from ztmcp_desktop.gateway.slots import Key, Slot, Slots, key_of
+from ztmcp_desktop.gateway.slots import Slot, Slots
 from ztmcp_desktop.gateway.states import States
 from ztmcp_desktop.gateway.stderr_log import StderrLog
 from ztmcp_desktop.gateway.stdio import StdioLink
@@ -57,6 +61,7 @@ class StdioAndHttpUpstreams:
         clock: Clock,
         http: HttpClient,
         digester: Digester,
+        listeners: Listeners,
     ) -> None:
         self._servers = servers
         self._catalogue = catalogue
@@ -69,6 +74,9 @@ class StdioAndHttpUpstreams:
         self._parking = Parking()
         self._states = States(digester)
         self._logs: dict[ServerName, StderrLog] = {}
+        self._listeners = listeners
+        self._tidying: set[asyncio.Task[None]] = set()
+        listeners.on_unwanted = self._unwanted
 
     async def send(self, call: Call) -> Reply:
         if call.outbound is None:
@@ -85,6 +93,7 @@ class StdioAndHttpUpstreams:
             if displaced is not None:
                 await _end(displaced)
             upstream = await self._running(slot, call, server, outbound, route)
+            upstream.hearing.announcer.keep_from_view(outbound.secrets)
             await upstream.confirm(call, route)
             reply = await upstream.forward(call, outbound.params, route)
         finally:
@@ -139,6 +148,8 @@ class StdioAndHttpUpstreams:
             clock=self._clock,
             parking=self._parking,
             states=self._states,
+            key=self._key(call),
+            listeners=self._listeners,
         )
         try:
             era = preferred(call.era, self._catalogue.offer(server.name))
@@ -195,6 +206,17 @@ class StdioAndHttpUpstreams:
             except Denial:
                 _log.debug("a server was gone before it was notified")
 
+    def listen(self, call: Call) -> ListenStream:
+        offer = self._catalogue.offer(call.server)
+        return ListenStream(call, self._key(call), self._listeners, subscribable(offer, call.era))
+
+    def _unwanted(self, key: Key, uri: str) -> None:
+        slot = self._slots.get(key)
+        if slot is not None and slot.upstream is not None and slot.upstream.up:
+            task = asyncio.create_task(slot.upstream.hearing.unwanted(uri))
+            self._tidying.add(task)
+            task.add_done_callback(self._tidying.discard)
+
     def running(self, client: ClientName, server: ServerName) -> bool:
         return any(slot.up for slot in self._slots.matching(client, server))
 
@@ -227,6 +249,7 @@ class StdioAndHttpUpstreams:
             raise
 
     async def stop(self, server: ServerName | None = None, client: ClientName | None = None) -> None:
+        self._listeners.end(client, server, _stopped())
         slots = self._slots.take(client, server)
         for slot in slots:
             if slot.starting is not None:

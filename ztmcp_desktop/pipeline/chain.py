@@ -23,10 +23,12 @@ from ztmcp_desktop.pipeline.identify import Identify
 from ztmcp_desktop.pipeline.inject import Inject
 from ztmcp_desktop.pipeline.input_requests import InputRequests
 from ztmcp_desktop.pipeline.judge import Judge
+from ztmcp_desktop.pipeline.listen import Listen
 from ztmcp_desktop.pipeline.mask_arguments import MaskArguments
 from ztmcp_desktop.pipeline.mask_result import MaskResult
 from ztmcp_desktop.pipeline.masker import Masker
 from ztmcp_desktop.pipeline.notices import Notices
+from ztmcp_desktop.pipeline.outward import Outward
 from ztmcp_desktop.pipeline.recheck import Recheck
 from ztmcp_desktop.pipeline.record import Recorder
 from ztmcp_desktop.pipeline.restore import Restore
@@ -80,10 +82,18 @@ class PipelineParts:
 class Pipeline:
     """Implements `ports.Gate`; `calls` is the gate itself, for lockdown and revocation."""
 
-    def __init__(
-        self, *, calls: CallGate, notices: Notices, upstreams: Upstreams, surrogates: Surrogates, clock: Clock
+    def __init__(  # noqa: PLR0913 - its parts, made once
+        self,
+        *,
+        calls: CallGate,
+        notices: Notices,
+        outward: Outward,
+        upstreams: Upstreams,
+        surrogates: Surrogates,
+        clock: Clock,
     ) -> None:
         self.calls = calls
+        self._outward = outward
         self.surrogates = surrogates
         self._notices = notices
         self._upstreams = upstreams
@@ -108,6 +118,9 @@ class Pipeline:
         except Denial:
             return
 
+    async def tell(self, call: Call, plain: frozenset[str]) -> JsonObject | None:
+        return await self._outward.cleaned(call, plain)
+
 
 def build_pipeline(parts: PipelineParts) -> Pipeline:
     """Every stage, once, in its place."""
@@ -120,7 +133,7 @@ def build_pipeline(parts: PipelineParts) -> Pipeline:
     mask_arguments, consent = MaskArguments(masker, content.treat), Consent(_consent_parts(parts))
     # Rules about content may have changed as well as those about the call.
     recheck = Recheck(authenticate, identify, confine, judge, mask_arguments)
-    input_requests = InputRequests(parts.clock)
+    input_requests, listen = InputRequests(parts.clock), Listen(parts.upstreams, parts.clock)
     chains = Chains(
         full=(
             authenticate,
@@ -147,6 +160,7 @@ def build_pipeline(parts: PipelineParts) -> Pipeline:
             input_requests,
         ),
         listing=(authenticate, identify, judge, ON_RECORD, AnswerFromCatalogue(parts.lists)),
+        standing=(authenticate, identify, judge, ON_RECORD, listen),
         to_client=(
             authenticate,
             identify,
@@ -163,6 +177,7 @@ def build_pipeline(parts: PipelineParts) -> Pipeline:
     )
     calls = CallGate(chains=chains, recorder=recorder, ledger=parts.ledger, lockdown=parts.lockdown, clock=parts.clock)
     input_requests.bind(calls.run)
+    listen.bind(calls.run)
     notices = Notices(
         checks=(authenticate, identify, classify, confine, judge),
         recorder=recorder,
@@ -171,7 +186,24 @@ def build_pipeline(parts: PipelineParts) -> Pipeline:
         lockdown=parts.lockdown,
         clock=parts.clock,
     )
-    return Pipeline(calls=calls, notices=notices, upstreams=parts.upstreams, surrogates=surrogates, clock=parts.clock)
+    outward = Outward(
+        listing=(authenticate, identify, judge),
+        others=(authenticate, identify, classify, confine, judge),
+        blocks=content.blocks,
+        masker=masker,
+        servers=parts.servers,
+        recorder=recorder,
+        ledger=parts.ledger,
+        lockdown=parts.lockdown,
+    )
+    return Pipeline(
+        calls=calls,
+        notices=notices,
+        outward=outward,
+        upstreams=parts.upstreams,
+        surrogates=surrogates,
+        clock=parts.clock,
+    )
 
 
 def _consent_parts(parts: PipelineParts) -> ConsentParts:

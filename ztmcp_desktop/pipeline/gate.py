@@ -9,7 +9,9 @@ from dataclasses import dataclass
 from ztmcp_desktop.domain.call import Call, Direction, Reply
 from ztmcp_desktop.domain.denial import Code, Denial, Retry
 from ztmcp_desktop.domain.ledger import Draft
+from ztmcp_desktop.domain.offer import Era
 from ztmcp_desktop.domain.risk import Action
+from ztmcp_desktop.domain.subscription import LISTEN
 from ztmcp_desktop.pipeline.record import Recorder
 from ztmcp_desktop.ports import Clock, Ledger, Lockdown, Stage
 
@@ -33,11 +35,14 @@ class Chains:
     full: Chain
     listing: Chain
     to_client: Chain
+    standing: Chain = ()
 
     def of(self, call: Call) -> Chain:
         """The chain for this call; whatever is not known to be a list goes the whole way."""
         if call.direction is Direction.TO_CLIENT:
             return self.to_client
+        if call.method == LISTEN and call.era is Era.MODERN:
+            return self.standing
         return self.listing if call.action is Action.LIST else self.full
 
 

@@ -14,7 +14,7 @@ from ztmcp_desktop.ports import Clock, Ledger, Lockdown, Stage, Upstreams
 MAX_NOTICE_BYTES = 64 * 1024
 MAX_NOTICES_PER_S = 20
 MAX_COUNTED_SESSIONS = 1024
-_PREFIX = "notifications/"
+PREFIX = "notifications/"
 _UNTOUCHED = frozenset({"progressToken", "requestId"})
 
 
@@ -48,7 +48,7 @@ class Notices:
         try:
             await self._checked(call)
         except Denial as denial:
-            await self._ledger.reject(_dropped(call, denial), f"notice-{denial.code.value}")
+            await self._ledger.reject(dropped(call, denial), f"notice-{denial.code.value}")
             raise
         await upstreams.notify(call.principal, call.server, call.method, self._masked(call))
 
@@ -57,7 +57,7 @@ class Notices:
         self._count(call.principal.session)
         if len(canonical(call.params)) > MAX_NOTICE_BYTES:
             raise Denial(Code.TOO_LARGE, "the notification is too large")
-        if not call.method.startswith(_PREFIX):
+        if not call.method.startswith(PREFIX):
             # A request without an id, which a careless server may carry out, although nobody was asked about it.
             raise Denial(Code.NOT_PERMITTED, "a notification's name begins with notifications/")
         for stage in self._checks:
@@ -86,7 +86,8 @@ class Notices:
             raise Denial(Code.TOO_LARGE, "too many notifications in one second")
 
 
-def _dropped(call: Call, denial: Denial) -> Draft:
+def dropped(call: Call, denial: Denial) -> Draft:
+    """The row of a notification that did not pass."""
     return Draft(
         kind=EntryKind.REJECTED,
         client=call.principal.client,

@@ -80,7 +80,7 @@ class Recorder:
 
     def notice(self, call: Call) -> Draft:
         """The one row of a notification."""
-        return self._draft(EntryKind.NOTICE, call, {"arguments": call.arguments}, {})
+        return self._draft(EntryKind.NOTICE, call, {"arguments": call.arguments}, {"direction": call.direction.value})
 
     def _draft(  # noqa: PLR0913 - the parts of a row
         self,

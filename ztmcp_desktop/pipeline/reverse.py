@@ -2,6 +2,7 @@
 
 from ztmcp_desktop.domain.call import Call, Direction, Reply
 from ztmcp_desktop.domain.denial import Code, Denial
+from ztmcp_desktop.domain.json import JsonObject
 from ztmcp_desktop.pipeline.back_channel import MaskedChannel
 from ztmcp_desktop.ports import Gate
 
@@ -24,9 +25,12 @@ class Reverse:
             return _refused(call, Denial(Code.GATEWAY_FAULT, "this request has no way to a client"))
         try:
             # Before the gate, so that what is recorded and shown is what the client will get.
-            return await self._gate.run(call.with_params(await channel.cleaned(call.method, call.params)))
+            return await self._gate.run(call.with_params(await channel.cleaned(call.params)))
         except Denial as denial:
             return _refused(call, denial)
+
+    async def tell_client(self, call: Call, plain: frozenset[str]) -> JsonObject | None:
+        return None if self._gate is None else await self._gate.tell(call, plain)
 
 
 def _refused(call: Call, denial: Denial) -> Reply:

@@ -33,6 +33,20 @@ def fault_of(params: JsonObject) -> str | None:
     return _fault_of_url(params.get("url")) if params.get("mode") == "url" else _fault_of_form(params)
 
 
+def asks_in_a_declared_mode(method: str, params: JsonObject, able: JsonObject) -> bool:
+    """Whether a client with these capabilities can be asked so; none but `form` is declared by an empty object.
+
+    A server must not ask in another mode (MCP 2025-11-25 and 2026-07-28, elicitation).
+    """
+    if method != "elicitation/create":
+        return True
+    declared = able.get("elicitation")
+    mode = params.get("mode", "form")
+    if not isinstance(declared, dict) or not isinstance(mode, str):
+        return False
+    return mode in declared or (mode == "form" and "url" not in declared)
+
+
 def _fault_of_form(params: JsonObject) -> str | None:
     schema = params.get("requestedSchema")
     fields = schema.get("properties", {}) if isinstance(schema, dict) else {}

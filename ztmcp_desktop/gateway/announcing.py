@@ -1,0 +1,139 @@
+"""Passes on, in order, what a server says outside of calls, to those who may hear it."""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
+from itertools import count
+from uuid import uuid4
+
+from ztmcp_desktop.domain.call import Call, Direction, Outbound
+from ztmcp_desktop.domain.denial import Code, Denial
+from ztmcp_desktop.domain.json import JsonObject
+from ztmcp_desktop.domain.names import CallId
+from ztmcp_desktop.domain.sealed import Sealed
+from ztmcp_desktop.domain.subscription import LISTS, UPDATED
+from ztmcp_desktop.gateway.key import Key
+from ztmcp_desktop.gateway.listeners import Listener, Listeners
+from ztmcp_desktop.gateway.negotiation import META_PREFIX
+from ztmcp_desktop.ports import Clock, ReverseGate
+
+MAX_WAITING = 1000
+MAX_A_SECOND = 20
+
+Refresh = Callable[[], Awaitable[None]]
+
+_log = logging.getLogger(__name__)
+
+
+class Announcer:
+    """One conversation's way to those who listen. Every notification goes through the gate, once for each of them.
+
+    `refresh` looks again at what the server lists, so that a list that changed is compared with its pins before any
+    client hears of it.
+    """
+
+    def __init__(
+        self,
+        *,
+        key: Key,
+        listeners: Listeners,
+        reverse: ReverseGate,
+        clock: Clock,
+        refresh: Refresh,
+    ) -> None:
+        self._key = key
+        self._listeners = listeners
+        self._reverse = reverse
+        self._clock = clock
+        self._refresh = refresh
+        self._secrets: Mapping[str, str] = {}
+        self._waiting: dict[tuple[str, str], JsonObject] = {}
+        self._numbers = count()
+        self._wake = asyncio.Event()
+        self._pump: asyncio.Task[None] | None = None
+
+    def keep_from_view(self, secrets: Mapping[str, str]) -> None:
+        """What the server was given and must never say to a client."""
+        self._secrets = secrets
+
+    def put(self, method: str, params: JsonObject) -> bool:
+        """Take a notification; False where nobody hears it, or too many wait already."""
+        if not self._listeners.hearing(self._key, method, params):
+            return False
+        # That something changed is said once, however often it changes until then.
+        same = str(params.get("uri", "")) if method in LISTS or method == UPDATED else str(next(self._numbers))
+        if len(self._waiting) >= MAX_WAITING and (method, same) not in self._waiting:
+            return False
+        self._waiting[method, same] = params
+        self._wake.set()
+        if self._pump is None:
+            self._pump = asyncio.create_task(self._run())
+        return True
+
+    def close(self, why: Denial) -> None:
+        """End it, and the streams that stood in this conversation."""
+        if self._pump is not None:
+            self._pump.cancel()
+        self._listeners.lost(self._key, why)
+
+    async def _run(self) -> None:
+        loop = asyncio.get_running_loop()
+        while True:
+            began = loop.time()
+            for _ in range(MAX_A_SECOND):
+                while not self._waiting:
+                    self._wake.clear()
+                    await self._wake.wait()
+                method, same = next(iter(self._waiting))
+                params = self._waiting.pop((method, same))
+                try:
+                    await self._announce(method, params)
+                except Exception:  # noqa: BLE001 - the root of a task: one notification must not end all others
+                    _log.error("a notification could not be passed on")
+            await asyncio.sleep(max(0.0, began + 1.0 - loop.time()))
+
+    async def _announce(self, method: str, params: JsonObject) -> None:
+        if method in LISTS:
+            # One that does not list any more is refused at the next call; here it only matters that it was looked at.
+            with suppress(Denial):
+                await self._refresh()
+        for listener, named in self._listeners.hearing(self._key, method, params):
+            await self._pass_on(listener, method, params, named)
+
+    async def _pass_on(self, listener: Listener, method: str, params: JsonObject, named: bool) -> None:
+        call = Call(
+            id=CallId(uuid4().hex),
+            at=self._clock.now(),
+            principal=listener.owner,
+            server=listener.server,
+            method=method,
+            params=_of_no_era(params),
+            era=listener.era,
+            channel=_Nowhere(),
+            direction=Direction.TO_CLIENT,
+            outbound=Sealed(Outbound(params={}, secrets=self._secrets)),
+        )
+        cleaned = await self._reverse.tell_client(call, frozenset({"uri"}) if named else frozenset())
+        # The check takes time, in which it may have left or unsubscribed.
+        still = (other for other, _ in self._listeners.hearing(self._key, method, params))
+        if cleaned is not None and any(other is listener for other in still):
+            listener.tell(method, cleaned)
+
+
+class _Nowhere:
+    """A notification has no answer."""
+
+    async def notify(self, method: str, params: JsonObject | None) -> None:
+        return
+
+    async def request(self, method: str, params: JsonObject | None) -> JsonObject:
+        raise Denial(Code.SERVER_UNAVAILABLE, "a notification has no way back")
+
+
+def _of_no_era(params: JsonObject) -> JsonObject:
+    """`params` without what the protocol itself says in `_meta`, which holds on the server's side only."""
+    meta = params.get("_meta")
+    rest = {key: value for key, value in params.items() if key != "_meta"}
+    kept = {k: v for k, v in meta.items() if not k.startswith(META_PREFIX)} if isinstance(meta, dict) else {}
+    return {**rest, "_meta": kept} if kept else rest
