@@ -131,10 +131,14 @@ class FakeUpstreams:
         self.reply = reply or Reply(body={"content": [{"type": "text", "text": "done"}]})
         self.seen: list[Call] = []
         self.up: set[tuple[str, str]] = set()
+        self.announced: list[ServerName] = []
 
     async def send(self, call: Call) -> Reply:
         self.seen.append(call)
         return self.reply
+
+    async def relisted(self, server: ServerName) -> None:
+        self.announced.append(server)
 
     def running(self, client: ClientName, server: ServerName) -> bool:
         return (client, server) in self.up

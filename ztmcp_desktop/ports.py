@@ -290,6 +290,13 @@ class Upstreams(Protocol):
             Denial: the client has too many (`server-unavailable`); as `Catalogue.offer`.
         """
 
+    async def relisted(self, server: ServerName) -> None:
+        """Tell the clients that listen that the lists of this server, as they see them, have changed.
+
+        Raises:
+            Denial: as `Catalogue.offer`.
+        """
+
     def running(self, client: ClientName, server: ServerName) -> bool:
         """Whether a process or connection of this client to this server is up."""
 

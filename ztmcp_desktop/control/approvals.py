@@ -123,6 +123,7 @@ class Approvals:
         self._waiting(untrusted)
         self._parts.catalogue.approve_offer(seen.server.name, seen.offer)
         self.forget(seen.server.name)
+        await self._parts.upstreams.relisted(seen.server.name)
         return {"name": seen.server.name, "approval": self._parts.catalogue.approval(seen.server.name), **counts}
 
     async def _approving_command(self, untrusted: JsonObject) -> Widening:

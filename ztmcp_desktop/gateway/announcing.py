@@ -4,21 +4,27 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
+from dataclasses import replace
 from itertools import count
 from uuid import uuid4
 
 from ztmcp_desktop.domain.call import Call, Direction, Outbound
 from ztmcp_desktop.domain.denial import Code, Denial
 from ztmcp_desktop.domain.json import JsonObject
-from ztmcp_desktop.domain.names import CallId
+from ztmcp_desktop.domain.names import CallId, ServerName
+from ztmcp_desktop.domain.offer import Offer
 from ztmcp_desktop.domain.sealed import Sealed
-from ztmcp_desktop.domain.subscription import LISTS, UPDATED
+from ztmcp_desktop.domain.subscription import CHANGES, LISTS, UPDATED
+from ztmcp_desktop.gateway.jsonrpc import encode
 from ztmcp_desktop.gateway.key import Key
+from ztmcp_desktop.gateway.link import Noise
 from ztmcp_desktop.gateway.listeners import Listener, Listeners
+from ztmcp_desktop.gateway.listing import subscribable
 from ztmcp_desktop.gateway.negotiation import META_PREFIX
 from ztmcp_desktop.ports import Clock, ReverseGate
 
 MAX_WAITING = 1000
+MAX_BYTES = 64 * 1024
 MAX_A_SECOND = 20
 
 Refresh = Callable[[], Awaitable[None]]
@@ -57,19 +63,21 @@ class Announcer:
         """What the server was given and must never say to a client."""
         self._secrets = secrets
 
-    def put(self, method: str, params: JsonObject) -> bool:
-        """Take a notification; False where nobody hears it, or too many wait already."""
+    def put(self, method: str, params: JsonObject) -> Noise | None:
+        """Take a notification; why not, where nobody hears it, it is too large, or too many wait already."""
         if not self._listeners.hearing(self._key, method, params):
-            return False
+            return Noise.NOBODY_LISTENS
+        if len(encode(params)) > MAX_BYTES:
+            return Noise.TOO_MUCH
         # That something changed is said once, however often it changes until then.
         same = str(params.get("uri", "")) if method in LISTS or method == UPDATED else str(next(self._numbers))
         if len(self._waiting) >= MAX_WAITING and (method, same) not in self._waiting:
-            return False
+            return Noise.TOO_MUCH
         self._waiting[method, same] = params
         self._wake.set()
         if self._pump is None:
             self._pump = asyncio.create_task(self._run())
-        return True
+        return None
 
     def close(self, why: Denial) -> None:
         """End it, and the streams that stood in this conversation."""
@@ -102,23 +110,39 @@ class Announcer:
             await self._pass_on(listener, method, params, named)
 
     async def _pass_on(self, listener: Listener, method: str, params: JsonObject, named: bool) -> None:
-        call = Call(
-            id=CallId(uuid4().hex),
-            at=self._clock.now(),
-            principal=listener.owner,
-            server=listener.server,
-            method=method,
-            params=_of_no_era(params),
-            era=listener.era,
-            channel=_Nowhere(),
-            direction=Direction.TO_CLIENT,
-            outbound=Sealed(Outbound(params={}, secrets=self._secrets)),
-        )
+        outbound = Sealed(Outbound(params={}, secrets=self._secrets))
+        call = replace(_to(listener, method, _of_no_era(params), self._clock), outbound=outbound)
         cleaned = await self._reverse.tell_client(call, frozenset({"uri"}) if named else frozenset())
         # The check takes time, in which it may have left or unsubscribed.
         still = (other for other, _ in self._listeners.hearing(self._key, method, params))
         if cleaned is not None and any(other is listener for other in still):
             listener.tell(method, cleaned)
+
+
+async def announce_lists(
+    server: ServerName, offer: Offer, listeners: Listeners, reverse: ReverseGate, clock: Clock
+) -> None:
+    """Tell who listens to a server that its lists changed: what clients see of it has been approved anew."""
+    for listener in [listener for listener in listeners.all() if listener.server == server]:
+        for flag in sorted(subscribable(offer, listener.era) & CHANGES.keys()):
+            if listener.hears(CHANGES[flag], {}):
+                cleaned = await reverse.tell_client(_to(listener, CHANGES[flag], {}, clock), frozenset())
+                if cleaned is not None and listeners.present(listener):
+                    listener.tell(CHANGES[flag], cleaned)
+
+
+def _to(listener: Listener, method: str, params: JsonObject, clock: Clock) -> Call:
+    return Call(
+        id=CallId(uuid4().hex),
+        at=clock.now(),
+        principal=listener.owner,
+        server=listener.server,
+        method=method,
+        params=params,
+        era=listener.era,
+        channel=_Nowhere(),
+        direction=Direction.TO_CLIENT,
+    )
 
 
 class _Nowhere:

@@ -10,17 +10,23 @@ from ztmcp_desktop.domain.json import Json, JsonObject
 from ztmcp_desktop.domain.offer import Era
 from ztmcp_desktop.domain.subscription import LISTEN, OF_SUBSCRIPTIONS
 from ztmcp_desktop.gateway.flight import Flight, own_token, paused, reply_of, subscription_of
-from ztmcp_desktop.gateway.jsonrpc import INTERNAL_ERROR, Rubbish, Sort, error, notification, request, sort_of
+from ztmcp_desktop.gateway.jsonrpc import (
+    HANDSHAKE_NOTICES,
+    INTERNAL_ERROR,
+    Rubbish,
+    Sort,
+    error,
+    notification,
+    request,
+    sort_of,
+)
 from ztmcp_desktop.gateway.link import Host, Link, Noise, Route
+from ztmcp_desktop.gateway.meter import Meter
 
 MAX_IN_FLIGHT = 64
 MAX_QUEUED = 1000
 MAX_QUEUED_BYTES = 64 * 1024**2
 MAX_SERVER_REQUESTS = 16
-MAX_UNASKED = 5000
-UNASKED_WINDOW_S = 10.0
-# What 2026-07-28 has no more (changelog), so that no client of it may get it.
-_OF_THE_HANDSHAKE = frozenset({"notifications/elicitation/complete"})
 
 _log = logging.getLogger(__name__)
 
@@ -34,9 +40,7 @@ class Connection:
         self._flights: dict[str, Flight] = {}
         self._next = 0
         self._asked: set[asyncio.Task[None]] = set()
-        self._noise: dict[Noise, int] = {}
-        self._unasked = 0
-        self._window_from = 0.0
+        self._meter = Meter()
         self._why_closed: Denial | None = None
         self.ended = asyncio.Event()
 
@@ -53,7 +57,7 @@ class Connection:
     @property
     def noises(self) -> dict[str, int]:
         """What was dropped, by kind."""
-        return {kind.value: count for kind, count in self._noise.items()}
+        return {kind.value: count for kind, count in self._meter.noise.items()}
 
     async def start(self) -> None:
         """Begin to listen."""
@@ -206,10 +210,8 @@ class Connection:
             flight = self._newest()
         if flight is None:
             self._host.told(method, params or {})
-        elif flight.call is None:
-            self.noise(Noise.NOBODY_LISTENS)
-        elif flight.call.era is Era.MODERN and method in _OF_THE_HANDSHAKE:
-            self.noise(Noise.NOT_ALLOWED_HERE)
+        elif flight.call is None or (flight.call.era is Era.MODERN and method in HANDSHAKE_NOTICES):
+            self.noise(Noise.NOT_ALLOWED_HERE if flight.call else Noise.NOBODY_LISTENS)
         elif flight.inbox.qsize() >= MAX_QUEUED or flight.queued_bytes > MAX_QUEUED_BYTES:
             self._end_for_flooding()
         else:
@@ -274,16 +276,11 @@ class Connection:
     # What goes wrong.
 
     def noise(self, kind: Noise) -> None:
-        self._noise[kind] = self._noise.get(kind, 0) + 1
-        self._host.dropped(kind, self._noise[kind])
+        self._host.dropped(kind, self._meter.dropped(kind))
         self._count_unasked()
 
     def _count_unasked(self) -> None:
-        now = asyncio.get_running_loop().time()
-        if now - self._window_from > UNASKED_WINDOW_S:
-            self._window_from, self._unasked = now, 0
-        self._unasked += 1
-        if self._unasked > MAX_UNASKED:
+        if self._meter.is_flooded():
             self._end_for_flooding()
 
     def _end_for_flooding(self) -> None:

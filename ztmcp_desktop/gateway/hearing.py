@@ -66,8 +66,9 @@ class Hearing:
         """Lists are looked at again, whether anybody hears of it or not."""
         if method in LISTS:
             talk.stale.set()
-        if not self.announcer.put(method, params) and method not in LISTS:
-            talk.connection.noise(Noise.NOBODY_LISTENS)
+        why_not = self.announcer.put(method, params)
+        if why_not is not None and (method not in LISTS or why_not is not Noise.NOBODY_LISTENS):
+            talk.connection.noise(why_not)
 
     def _lost(self, why: Denial) -> None:
         """The server ended its stream: streams that stand in it begin anew, since something may have been missed."""

@@ -16,6 +16,8 @@ UNSUPPORTED_VERSION = -32022
 LEGACY_NOT_FOUND = -32002
 URL_ELICITATION_REQUIRED = -32042
 MISSING_CAPABILITY = -32021
+# What 2026-07-28 has no more (changelog), so that no client of it may get it.
+HANDSHAKE_NOTICES = frozenset({"notifications/elicitation/complete"})
 
 # orjson turns integers beyond 64 bits into floats, so a line with that many digits takes the slower way.
 _MANY_DIGITS = re.compile(rb"\d{19}")

@@ -18,6 +18,7 @@ class Noise(StrEnum):
     UNKNOWN_PROGRESS = "progress-of-nothing"
     NOBODY_LISTENS = "nobody-listens"
     NOT_ALLOWED_HERE = "not-allowed-here"
+    TOO_MUCH = "too-much"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -79,4 +79,6 @@ def _numbered(arrival: Arrival, message: JsonObject, number: RequestId) -> JsonO
     if not arrival.accepts.stream:
         raise Rejection(406, INVALID_REQUEST, "the client does not accept text/event-stream")
     params = message["params"]
-    return {**message, "params": {**params, "_meta": {**params["_meta"], SUBSCRIPTION_ID: number}}}
+    # A sign of life under its token could come before the acknowledgement, which must be the first on the stream.
+    meta = {key: value for key, value in params["_meta"].items() if key != "progressToken"}
+    return {**message, "params": {**params, "_meta": {**meta, SUBSCRIPTION_ID: number}}}

@@ -17,6 +17,7 @@ from ztmcp_desktop.domain.runtime import Runtime
 from ztmcp_desktop.domain.sandbox import Launch
 from ztmcp_desktop.domain.sealed import Sealed
 from ztmcp_desktop.domain.server import LocalCommand, RemoteUrl, Server
+from ztmcp_desktop.gateway.announcing import announce_lists
 from ztmcp_desktop.gateway.http_client import HttpClient
 from ztmcp_desktop.gateway.http_link import HttpLink
 from ztmcp_desktop.gateway.key import Key, key_of
@@ -209,6 +210,10 @@ class StdioAndHttpUpstreams:
     def listen(self, call: Call) -> ListenStream:
         offer = self._catalogue.offer(call.server)
         return ListenStream(call, self._key(call), self._listeners, subscribable(offer, call.era))
+
+    async def relisted(self, server: ServerName) -> None:
+        offer = self._catalogue.offer(server)
+        await announce_lists(server, offer, self._listeners, self._reverse, self._clock)
 
     def _unwanted(self, key: Key, uri: str) -> None:
         slot = self._slots.get(key)
