@@ -28,6 +28,7 @@ ALTERED = {
     "icons": {"icons": [{"src": "https://example.invalid/b.png"}]},
     "meta": {"_meta": {"x": 1.0}},
 }
+LINK = {"mode": "url", "url": "https://example.invalid/pay", "message": "Pay"}
 calls: list[dict] = []
 able: set[str] = set()
 
@@ -60,7 +61,7 @@ def tools() -> list[dict]:
     return [TOOL]
 
 
-def call(request: dict) -> None:  # noqa: C901, PLR0912 - one case a behaviour
+def call(request: dict) -> None:  # noqa: C901, PLR0911, PLR0912, PLR0915 - one case a behaviour
     params = request.get("params", {})
     calls.append(params)
     if TRACE:
@@ -106,6 +107,15 @@ def call(request: dict) -> None:  # noqa: C901, PLR0912 - one case a behaviour
             wanted = {"mode": "url", "elicitationId": "x", "url": "https://example.invalid/pay", "message": "Pay"}
             failure = {"code": -32042, "message": "open this", "data": {"elicitations": [wanted]}}
             say({"id": request["id"], "error": failure})
+            return
+        case "linking":
+            say({"id": "e", "method": "elicitation/create", "params": LINK})
+            answer = json.loads(sys.stdin.readline())
+            say({"id": request["id"], "result": {"person": answer.get("result", answer.get("error"))}})
+            return
+        case "modern-linking" if "inputResponses" not in params:
+            asked = {"pay": {"method": "elicitation/create", "params": LINK}}
+            say({"id": request["id"], "result": {"resultType": "input_required", "inputRequests": asked}})
             return
         case "modern-asking" if "inputResponses" not in params:
             asked = {"who": {"method": "elicitation/create", "params": {"message": "Who?", "requestedSchema": {}}}}

@@ -152,4 +152,4 @@ class Listeners:
 
 def _is_part_of(uri: str, other: str) -> bool:
     """Whether `other` may be a part of the resource at `uri`, of whose changes its subscribers are told as well."""
-    return other.startswith(uri) and (uri[-1:] in _BELOW or other[len(uri) : len(uri) + 1] in _BELOW)
+    return bool(uri) and other.startswith(uri) and (uri[-1] in _BELOW or other[len(uri)] in _BELOW)
