@@ -16,6 +16,7 @@ from ztmcp_desktop.domain.json import JsonObject
 from ztmcp_desktop.domain.names import ClientName, ServerName
 from ztmcp_desktop.domain.offer import ItemKind, Offer
 from ztmcp_desktop.domain.risk import Action
+from ztmcp_desktop.domain.subscription import LISTEN
 from ztmcp_desktop.gateway.clients import Clients
 from ztmcp_desktop.gateway.endpoint import Endpoint
 from ztmcp_desktop.gateway.exchange import Timing
@@ -77,7 +78,7 @@ class PlayedGate:
 
     async def run(self, call: Call) -> Reply:
         self.seen.append(call)
-        if call.action is Action.LIST:
+        if call.action is Action.LIST and call.method != LISTEN:
             return self.listing.answer(call)
         try:
             return await self.act(call)

@@ -4,14 +4,15 @@ import asyncio
 import sys
 import urllib.request
 from collections.abc import AsyncIterator, Callable
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 import httpx2
 import pytest
-from mcp import Client
+from mcp import Client, MCPError
 from mcp.client.streamable_http import streamable_http_client
+from mcp.client.subscriptions import SubscriptionLost
 
 from tests.conformance import suite
 from tests.conformance.era_wall import EraWall
@@ -19,7 +20,7 @@ from tests.journeys.stage import REPO, Stage, free_port, stage_in, until
 
 NAME = "changing"
 SERVER = str(REPO / "tests" / "servers" / "changing.py")
-WATCHED, OTHER = "note://watched", "note://other"
+WATCHED, SECRET = "note://watched", "note://secret"
 WAIT_S = 15.0
 LEGACY, MODERN = "2025-11-25", "2026-07-28"
 RULE = """permit (
@@ -47,7 +48,9 @@ class Ears:
     async def listen(self, opened: AsyncExitStack, *uris: str) -> None:
         if self.mode == "legacy":
             for uri in uris:
-                await self.client.subscribe_resource(uri)
+                with suppress(MCPError):
+                    await self.client.subscribe_resource(uri)
+                    self.honoured.append(uri)
             return
         stream = await opened.enter_async_context(
             self.client.listen(tools_list_changed=True, resource_subscriptions=list(uris))
@@ -57,8 +60,11 @@ class Ears:
         opened.callback(task.cancel)
 
     async def _take(self, stream: Any) -> None:
-        async for event in stream:
-            self.heard.append(getattr(event, "uri", "tools"))
+        try:
+            async for event in stream:
+                self.heard.append(getattr(event, "uri", "tools"))
+        except SubscriptionLost:
+            self.heard.append("lost")
 
 
 def word(message: Any) -> str:
@@ -139,6 +145,7 @@ async def heard(condition: Callable[[], object]) -> None:
 
 @pytest.mark.screen
 @pytest.mark.timeout(120)
+@pytest.mark.allow_log("Session termination failed: 401")
 @pytest.mark.filterwarnings("ignore::mcp.shared.exceptions.MCPDeprecationWarning")
 @pytest.mark.parametrize("server", [LEGACY, MODERN])
 @pytest.mark.parametrize("client", ["legacy", MODERN])
@@ -149,7 +156,8 @@ async def test_a_change_outside_of_calls_reaches_who_listens_and_nobody_else(
         mine = await opened.enter_async_context(ears(made.stage, made.token, client))
         theirs = await opened.enter_async_context(ears(made.stage, made.other, client))
         await mine.client.call_tool("hello", {})
-        await mine.listen(opened, WATCHED)
+        await mine.listen(opened, WATCHED, SECRET)
+        assert mine.honoured == [WATCHED]
 
         await made.poke("other")
         await made.poke("updated")
@@ -165,7 +173,17 @@ async def test_a_change_outside_of_calls_reaches_who_listens_and_nobody_else(
         assert [tool.description for tool in listed.tools] == ["Says hello."]
         assert refused.is_error
         assert "changed-since-approval" in refused.content[0].text
+        if (client, server) == ("legacy", LEGACY):
+            await made.poke("log")
+            await heard(lambda: any(word.startswith("log") for word in mine.heard))
+            assert "ada@example.org" not in str(mine.heard)
+        await asyncio.to_thread(made.stage.cli, "client", "revoke", "tests")
+        if client == MODERN:
+            await heard(lambda: mine.heard[-1] == "lost")
+        before = list(mine.heard)
+        await made.poke("updated")
         told = [(row["client"], row["method"]) for row in made.stage.rows() if row["kind"] == "notice"]
         assert ("tests", "notifications/resources/updated") in told
         assert ("tests", "notifications/tools/list_changed") in told
+        assert mine.heard == before
         await asyncio.to_thread(made.stage.verify)
