@@ -48,8 +48,8 @@ class Announcer:
         clock: Clock,
         refresh: Refresh,
     ) -> None:
-        self._key = key
-        self._listeners = listeners
+        self.key = key
+        self.listeners = listeners
         self._reverse = reverse
         self._clock = clock
         self._refresh = refresh
@@ -65,7 +65,7 @@ class Announcer:
 
     def put(self, method: str, params: JsonObject) -> Noise | None:
         """Take a notification; why not, where nobody hears it, it is too large, or too many wait already."""
-        if not self._listeners.hearing(self._key, method, params):
+        if not self.listeners.hearing(self.key, method, params):
             return Noise.NOBODY_LISTENS
         if len(encode(params)) > MAX_BYTES:
             return Noise.TOO_MUCH
@@ -83,7 +83,7 @@ class Announcer:
         """End it, and the streams that stood in this conversation."""
         if self._pump is not None:
             self._pump.cancel()
-        self._listeners.lost(self._key, why)
+        self.listeners.lost(self.key, why)
 
     async def _run(self) -> None:
         loop = asyncio.get_running_loop()
@@ -106,7 +106,7 @@ class Announcer:
             # One that does not list any more is refused at the next call; here it only matters that it was looked at.
             with suppress(Denial):
                 await self._refresh()
-        for listener, named in self._listeners.hearing(self._key, method, params):
+        for listener, named in self.listeners.hearing(self.key, method, params):
             await self._pass_on(listener, method, params, named)
 
     async def _pass_on(self, listener: Listener, method: str, params: JsonObject, named: bool) -> None:
@@ -114,7 +114,7 @@ class Announcer:
         call = replace(_to(listener, method, _of_no_era(params), self._clock), outbound=outbound)
         cleaned = await self._reverse.tell_client(call, frozenset({"uri"}) if named else frozenset())
         # The check takes time, in which it may have left or unsubscribed.
-        still = (other for other, _ in self._listeners.hearing(self._key, method, params))
+        still = (other for other, _ in self.listeners.hearing(self.key, method, params))
         if cleaned is not None and any(other is listener for other in still):
             listener.tell(method, cleaned)
 

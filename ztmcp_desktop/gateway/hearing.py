@@ -9,33 +9,23 @@ from ztmcp_desktop.domain.json import JsonObject
 from ztmcp_desktop.domain.offer import Era
 from ztmcp_desktop.domain.proof import Identified, Restored
 from ztmcp_desktop.domain.subscription import LISTS, UNSUBSCRIBE
-from ztmcp_desktop.gateway.announcing import Announcer, Refresh
+from ztmcp_desktop.gateway.announcing import Announcer
 from ztmcp_desktop.gateway.conversation import Conversation
 from ztmcp_desktop.gateway.jsonrpc import METHOD_NOT_FOUND, error
-from ztmcp_desktop.gateway.key import Key
 from ztmcp_desktop.gateway.link import Noise
-from ztmcp_desktop.gateway.listeners import Listener, Listeners
+from ztmcp_desktop.gateway.listeners import Listener
 from ztmcp_desktop.gateway.subscribing import Subscribing
-from ztmcp_desktop.ports import Clock, ReverseGate
 
 Ask = Callable[[], Awaitable[Reply]]
 
 
 class Hearing:
-    """Begins with an open conversation. `refresh` looks again at the server's lists; see `Announcer`."""
+    """Begins with an open conversation; what it says goes to `announcer`."""
 
-    def __init__(
-        self,
-        *,
-        key: Key,
-        listeners: Listeners,
-        reverse: ReverseGate,
-        clock: Clock,
-        refresh: Refresh,
-    ) -> None:
-        self._key = key
-        self._listeners = listeners
-        self.announcer = Announcer(key=key, listeners=listeners, reverse=reverse, clock=clock, refresh=refresh)
+    def __init__(self, announcer: Announcer) -> None:
+        self.announcer = announcer
+        self._key = announcer.key
+        self._listeners = announcer.listeners
         self._subscribing: Subscribing | None = None
         self._beginning: asyncio.Task[None] | None = None
 

@@ -13,6 +13,7 @@ from ztmcp_desktop.domain.offer import Era, ItemKind, Offer
 from ztmcp_desktop.domain.proof import Identified
 from ztmcp_desktop.domain.server import Server
 from ztmcp_desktop.domain.subscription import SUBSCRIBE, UNSUBSCRIBE
+from ztmcp_desktop.gateway.announcing import Announcer
 from ztmcp_desktop.gateway.connection import Connection
 from ztmcp_desktop.gateway.conversation import Conversation
 from ztmcp_desktop.gateway.hearing import Hearing
@@ -66,7 +67,9 @@ class Upstream:
         self._listing = asyncio.Lock()
         self._notes: set[asyncio.Task[None]] = set()
         self._watch: asyncio.Task[None] | None = None
-        self.hearing = Hearing(key=key, listeners=listeners, reverse=reverse, clock=clock, refresh=self._looked)
+        self.hearing = Hearing(
+            Announcer(key=key, listeners=listeners, reverse=reverse, clock=clock, refresh=self._looked)
+        )
 
     @property
     def up(self) -> bool:
