@@ -18,6 +18,7 @@ from ztmcp_desktop.domain.proof import Restored
 from ztmcp_desktop.domain.subscription import SUBSCRIBE, SUBSCRIPTION_ID, UNSUBSCRIBE, UPDATED
 from ztmcp_desktop.gateway.announcing import MAX_A_SECOND
 from ztmcp_desktop.gateway.key import Key
+from ztmcp_desktop.gateway.slots import MAX_FACES
 
 TELLING = str(Path(__file__).parents[1] / "servers" / "telling.py")
 ERAS = ["legacy", "modern"]
@@ -327,3 +328,17 @@ async def test_what_was_approved_anew_is_told_to_who_may_hear_of_it(room: Room) 
     await room.behind.upstreams.relisted(ear.server)
     assert ear.methods == ["resources/list_changed", "tools/list_changed"]
     assert deaf.heard == []
+
+
+async def test_a_conversation_in_which_somebody_waits_makes_no_room_for_another(tmp_path: Path) -> None:
+    room = Room("legacy", tmp_path / "trace")
+    await room.behind.approve()
+    ear = Ear()
+    room.join(ear)
+    await room.ask(ear)
+    for number in range(MAX_FACES + 1):
+        await room.behind.send(client_capabilities={"sampling": {"n": number}})
+    await room.say(room.updated())
+    await until(lambda: ear.heard)
+    assert len(room.subscribed) == 1
+    await room.behind.close()

@@ -57,3 +57,14 @@ async def test_what_is_not_identified_is_not_vetted() -> None:
     with pytest.raises(Denial) as refused:
         await Vet()(make_call(method="elicitation/create", params=form("colour")))
     assert refused.value.code is Code.GATEWAY_FAULT
+
+
+@pytest.mark.attack("T10")
+@pytest.mark.parametrize("method", ["sampling/createMessage", "roots/list"])
+async def test_what_the_client_did_not_declare_is_not_asked_of_it(method: str) -> None:
+    call = identified(make_call(method=method, params={}))
+    with pytest.raises(Denial) as refused:
+        await Vet()(call)
+    assert refused.value.code is Code.BLOCKED_CONTENT
+    able: JsonObject = {"sampling": {}, "roots": {}}
+    assert (await Vet()(replace(call, client_capabilities=able))).proof(Vetted) == Vetted()

@@ -8,9 +8,7 @@ from ztmcp_desktop.domain.json import JsonObject
 from ztmcp_desktop.domain.names import CallId
 from ztmcp_desktop.gateway.jsonrpc import INVALID_PARAMS, METHOD_NOT_FOUND, error
 from ztmcp_desktop.ports import Clock
-from ztmcp_desktop.scan.questions import asks_in_a_declared_mode
-
-CLIENT_CAPABILITY = {"sampling/createMessage": "sampling", "elicitation/create": "elicitation"}
+from ztmcp_desktop.scan.questions import CAPABILITIES, is_declared
 
 
 def refusal_of(method: str, params: JsonObject, able: JsonObject) -> Reply | None:
@@ -18,9 +16,9 @@ def refusal_of(method: str, params: JsonObject, able: JsonObject) -> Reply | Non
 
     A mode that it did not declare is -32602 (2025-11-25, client/elicitation).
     """
-    if CLIENT_CAPABILITY.get(method) not in able:
+    if CAPABILITIES.get(method) not in able:
         return unasked()
-    if not asks_in_a_declared_mode(method, params, able):
+    if not is_declared(method, params, able):
         return Reply(body=error(INVALID_PARAMS, "the client did not declare this mode of elicitation"), is_error=True)
     return None
 

@@ -9,6 +9,11 @@ from ztmcp_desktop.scan.words import word_set, words_of
 
 MAX_URL_CHARS = 2048
 MAX_FIELDS = 64
+CAPABILITIES = {
+    "elicitation/create": "elicitation",
+    "sampling/createMessage": "sampling",
+    "roots/list": "roots",
+}
 _LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 _SECRETS = word_set(
     "apikey credential credentials cvc cvv mfa otp passcode passphrase passwd password passwords pin pincode pwd "
@@ -33,14 +38,15 @@ def fault_of(params: JsonObject) -> str | None:
     return _fault_of_url(params.get("url")) if params.get("mode") == "url" else _fault_of_form(params)
 
 
-def asks_in_a_declared_mode(method: str, params: JsonObject, able: JsonObject) -> bool:
-    """Whether a client with these capabilities can be asked so; none but `form` is declared by an empty object.
+def is_declared(method: str, params: JsonObject, able: JsonObject) -> bool:
+    """Whether a client with these capabilities can be asked this; an elicitation that is empty is that of forms.
 
-    A server must not ask in another mode (MCP 2025-11-25 and 2026-07-28, elicitation).
+    A server must not ask for what was not declared, nor in another mode (MCP 2025-11-25 and 2026-07-28, elicitation;
+    2026-07-28, basic/patterns/mrtr).
     """
+    declared = able.get(CAPABILITIES.get(method, ""))
     if method != "elicitation/create":
-        return True
-    declared = able.get("elicitation")
+        return isinstance(declared, dict)
     mode = params.get("mode", "form")
     if not isinstance(declared, dict) or not isinstance(mode, str):
         return False
