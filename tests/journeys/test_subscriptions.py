@@ -16,11 +16,13 @@ from mcp.client.subscriptions import SubscriptionLost
 
 from tests.conformance import suite
 from tests.conformance.era_wall import EraWall
-from tests.journeys.stage import REPO, Stage, free_port, stage_in, until
+from tests.journeys.stage import MODULES, REPO, Stage, free_port, node, stage_in, until
 
 NAME = "changing"
 SERVER = str(REPO / "tests" / "servers" / "changing.py")
 WATCHED, SECRET = "note://watched", "note://secret"
+EVERYTHING = MODULES / "server-everything" / "dist" / "index.js"
+DYNAMIC = "demo://resource/dynamic/text/1"
 WAIT_S = 15.0
 LEGACY, MODERN = "2025-11-25", "2026-07-28"
 RULE = """permit (
@@ -77,7 +79,7 @@ def word(message: Any) -> str:
 
 
 @asynccontextmanager
-async def ears(stage: Stage, token: str, mode: str) -> AsyncIterator[Ears]:
+async def ears(stage: Stage, token: str, mode: str, server: str = NAME) -> AsyncIterator[Ears]:
     bearer = {"Authorization": f"Bearer {token}"}
     made: list[Ears] = []
 
@@ -87,7 +89,7 @@ async def ears(stage: Stage, token: str, mode: str) -> AsyncIterator[Ears]:
     async with (
         httpx2.AsyncClient(headers=bearer, timeout=30, trust_env=False) as http,
         Client(
-            streamable_http_client(stage.endpoint(NAME), http_client=http), mode=mode, message_handler=message
+            streamable_http_client(stage.endpoint(server), http_client=http), mode=mode, message_handler=message
         ) as client,
     ):
         made.append(Ears(client, mode))
@@ -187,3 +189,29 @@ async def test_a_change_outside_of_calls_reaches_who_listens_and_nobody_else(
         assert ("tests", "notifications/tools/list_changed") in told
         assert mine.heard == before
         await asyncio.to_thread(made.stage.verify)
+
+
+@pytest.mark.screen
+@pytest.mark.timeout(120)
+@pytest.mark.filterwarnings("ignore::mcp.shared.exceptions.MCPDeprecationWarning")
+@pytest.mark.parametrize("client", ["legacy", MODERN])
+async def test_a_confined_server_that_others_wrote_tells_of_its_resource(tmp_path: Path, client: str) -> None:
+    with stage_in(tmp_path) as stage:
+        token = await asyncio.to_thread(set_up_everything, stage)
+        async with AsyncExitStack() as opened:
+            mine = await opened.enter_async_context(ears(stage, token, client, "everything"))
+            await mine.listen(opened, DYNAMIC)
+            assert mine.honoured == [DYNAMIC]
+            await mine.client.call_tool("toggle-subscriber-updates", {})
+            # The first comes during the call, all others five seconds apart.
+            await heard(lambda: mine.heard.count(DYNAMIC) > 1)
+
+
+def set_up_everything(stage: Stage) -> str:
+    stage.add_server("everything", node(), str(EVERYTHING))
+    rule = stage.root / "everything.cedar"
+    rule.write_text(RULE.replace("changing", "everything"), encoding="utf-8")
+    stage.cli("rule", "add", str(rule))
+    token = stage.add_client()
+    stage.start(headless=True)
+    return token
