@@ -32,6 +32,13 @@ def test_a_caller_that_is_cut_can_be_read_in_full_below() -> None:
         (EntryKind.PIN, "approve-offer", "files", "What files offers was approved"),
         (EntryKind.LOCK, "", "unlock", "Everything was unlocked"),
         (EntryKind.SECRET, "set", "a\u202eb", "The secret a⟦U+202E⟧b was set"),
+        (
+            EntryKind.NOTICE,
+            "notifications/tools/list_changed",
+            "notifications/tools/list_changed",
+            "files → claude-code  notifications/tools/list_changed",
+        ),
+        (EntryKind.NOTICE, "notifications/vendor", "notifications/vendor", "claude-code → files.notifications/vendor"),
         (EntryKind.RULE, "unheard-of", "x", "rule: unheard-of · files · claude-code · x"),
     ],
 )

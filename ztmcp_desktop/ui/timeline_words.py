@@ -3,11 +3,14 @@
 from datetime import UTC, datetime, timedelta
 
 from ztmcp_desktop.domain.ledger import EntryKind, TimelineItem
+from ztmcp_desktop.domain.subscription import OF_SUBSCRIPTIONS
 from ztmcp_desktop.ui.event_words import event_sentence
 from ztmcp_desktop.ui.sentence import cut
 from ztmcp_desktop.ui.shapes import Mark
 
 _CALLS = frozenset({EntryKind.OPENED, EntryKind.CLOSED})
+# What no client says, so that the arrow goes the other way.
+_OF_SERVERS = OF_SUBSCRIPTIONS | {"notifications/message"}
 _MARKS = {"allowed": Mark.TICK, "denied": Mark.CROSS, "failed": Mark.BREAK}
 _WORDS = {"allowed": "allowed", "denied": "refused", "failed": "failed"}
 _REASONS = {
@@ -53,7 +56,9 @@ def reason_of(code: str) -> str:
 
 def sentence_of(item: TimelineItem) -> str:
     """`claude-code → files.write_file`; what others named is cut and made visible."""
-    if item.kind in _CALLS or item.kind.value == "notice":
+    if item.kind is EntryKind.NOTICE and item.method in _OF_SERVERS:
+        return f"{cut(item.server, 40)} → {cut(item.client, 40)}  {item.method}"
+    if item.kind in _CALLS or item.kind is EntryKind.NOTICE:
         subject = cut(item.subject, 120)
         what = subject if item.method in {item.subject, "tools/call"} else f"{item.method}  {subject}"
         return f"{cut(item.client, 40)} → {cut(item.server, 40)}.{what}"
