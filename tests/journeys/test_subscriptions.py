@@ -104,10 +104,6 @@ class World:
         request = urllib.request.Request(f"http://127.0.0.1:{self.port}/poke/{what}", method="POST")
         await asyncio.to_thread(lambda: urllib.request.urlopen(request, timeout=5).read())
 
-    async def asked(self) -> list[str]:
-        url = f"http://127.0.0.1:{self.port}/asked"
-        return (await asyncio.to_thread(lambda: urllib.request.urlopen(url, timeout=5).read())).decode().splitlines()
-
 
 @asynccontextmanager
 async def world(root: Path, era: str) -> AsyncIterator[World]:
@@ -115,15 +111,14 @@ async def world(root: Path, era: str) -> AsyncIterator[World]:
     port, walled = free_port(), free_port()
     quiet = asyncio.subprocess.DEVNULL
     server = await asyncio.create_subprocess_exec(sys.executable, SERVER, str(port), stdout=quiet, stderr=quiet)
-    wall: asyncio.Server | None = None
+    wall = EraWall(walled, port, era)
     try:
         with stage_in(root) as stage:
             await asyncio.to_thread(until, lambda: suite.listens(port))
-            wall = await EraWall(walled, port, era).serve()
+            await wall.serve()
             yield await asyncio.to_thread(set_up, stage, port, walled)
     finally:
-        if wall is not None:
-            wall.close()
+        await wall.close()
         server.kill()
         await server.wait()
 
@@ -205,6 +200,10 @@ async def test_a_confined_server_that_others_wrote_tells_of_its_resource(tmp_pat
             await mine.client.call_tool("toggle-subscriber-updates", {})
             # The first comes during the call, all others five seconds apart.
             await heard(lambda: mine.heard.count(DYNAMIC) > 1)
+            await asyncio.to_thread(stage.cli, "lock")
+            if client == MODERN:
+                await heard(lambda: mine.heard[-1] == "lost")
+            assert stage.endings("subscriptions/listen") == [("denied", "locked-down")] * (client == MODERN)
 
 
 def set_up_everything(stage: Stage) -> str:

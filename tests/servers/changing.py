@@ -23,7 +23,6 @@ low.create_initialization_options = partial(  # type: ignore[method-assign]
     low.create_initialization_options, NotificationOptions(tools_changed=True)
 )
 sessions: dict[int, Any] = {}
-asked: list[str] = []
 
 
 @server.tool(description="Says hello.")
@@ -44,13 +43,11 @@ def other() -> str:
 
 
 async def subscribe(ctx: Any, params: SubscribeRequestParams) -> EmptyResult:
-    asked.append(f"subscribe {params.uri}")
     sessions[id(ctx.session._connection)] = ctx.session
     return EmptyResult()
 
 
 async def unsubscribe(ctx: Any, params: UnsubscribeRequestParams) -> EmptyResult:
-    asked.append(f"unsubscribe {params.uri}")
     return EmptyResult()
 
 
@@ -61,11 +58,6 @@ async def set_level(ctx: Any, params: SetLevelRequestParams) -> EmptyResult:
 low.add_request_handler("resources/subscribe", SubscribeRequestParams, subscribe)
 low.add_request_handler("resources/unsubscribe", UnsubscribeRequestParams, unsubscribe)
 low.add_request_handler("logging/setLevel", SetLevelRequestParams, set_level)
-
-
-@server.custom_route("/asked", methods=["GET"])
-async def what_was_asked(request: Request) -> PlainTextResponse:
-    return PlainTextResponse("\n".join(asked))
 
 
 @server.custom_route("/poke/{what}", methods=["POST"])
