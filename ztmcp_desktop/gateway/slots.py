@@ -33,7 +33,7 @@ class Slot:
     def idle(self) -> bool:
         """Whether nothing would be lost with it."""
         talk = self.upstream.talk if self.upstream else None
-        watched = self.upstream is not None and self.upstream.watched
+        watched = self.upstream is not None and self.upstream.hearing.watched
         return self.users == 0 and self.starting is None and not watched and not (talk and talk.connection.busy)
 
 

@@ -76,11 +76,6 @@ class Upstream:
         """Whether calls may be sent."""
         return self.talk is not None and self.talk.connection.open
 
-    @property
-    def watched(self) -> bool:
-        """Whether somebody waits for changes of its resources."""
-        return self.hearing.watched
-
     def _talking(self) -> Conversation:
         if self.talk is None or not self.talk.connection.open:
             raise Denial(Code.SERVER_UNAVAILABLE, "the server ended; the next call starts it again", Retry.LATER)
