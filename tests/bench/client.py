@@ -1,85 +1,124 @@
-"""A client that costs little: requests written by hand on connections that are kept, every echo compared."""
+"""Clients that cost little: requests written by hand, every echo compared."""
 
-import asyncio
-import json
 import time
-from dataclasses import dataclass, field
+from abc import ABC, abstractmethod
+from typing import Any
 from urllib.parse import urlsplit
 
-VERSION = "2025-11-25"
-LIMIT_BYTES = 16 * 1024 * 1024
+from tests.bench.eras import HELLO, INITIALIZED, Era, request, result_of, routing, tool_named
+from tests.bench.line import Answer, Line
+
 PATIENCE_S = 60.0
+GOOD = 200
+ACCEPTED = 202
 
 
-@dataclass
-class Client:
-    """One session at `url`, over as many connections as there are callers."""
+class Client(ABC):
+    """One session with a server that has an echo."""
 
-    url: str
-    token: str = ""
-    _session: str = ""
-    _lines: list[tuple[asyncio.StreamReader, asyncio.StreamWriter]] = field(default_factory=list)
+    def __init__(self, era: Era) -> None:
+        self.era = era
+        self._tool = "echo"
+        self._number = 0
 
-    async def open(self, connections: int) -> None:
-        for _ in range(connections):
-            self._lines.append(await self._connected())
-        hello = {"protocolVersion": VERSION, "capabilities": {}, "clientInfo": {"name": "bench", "version": "1"}}
-        await self._post(0, _message("initialize", hello, 0))
-        await self._post(0, b'{"jsonrpc":"2.0","method":"notifications/initialized"}')
+    async def open(self) -> None:
+        """The first exchange and the first list: a server that did both answers."""
+        if self.era is Era.HANDSHAKE:
+            await self.ask("initialize", HELLO)
+            await self.say_initialized()
+        else:
+            await self.ask("server/discover", {})
+        self._tool = tool_named(await self.ask("tools/list", {}), "echo")
 
-    async def _connected(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
-        parts = urlsplit(self.url)
-        return await asyncio.open_connection(parts.hostname, parts.port, limit=LIMIT_BYTES)
+    async def ask(self, method: str, params: dict[str, Any]) -> dict[str, Any]:
+        """The result of a request that is not measured."""
+        self._number += 1
+        number = self._number
+        body = await self.exchange(0, method, "", number, request(self.era, number, method, params))
+        return result_of(body.text, number)
 
-    def close(self) -> None:
-        for _, writer in self._lines:
-            writer.close()
-
-    async def echo(self, line: int, text: str, number: int) -> float:
+    async def echo(self, line: int, text: str) -> float:
         """Call the tool; how many seconds that took. The text must come back as it was."""
-        request = _message("tools/call", {"name": "echo", "arguments": {"text": text}}, number)
+        self._number += 1
+        number, expected = self._number, text.encode()
+        params = {"name": self._tool, "arguments": {"text": text}}
+        body = request(self.era, number, "tools/call", params)
         began = time.perf_counter()
-        answer = await self._post(line, request)
-        took = time.perf_counter() - began
-        if text.encode() not in answer:
-            raise RuntimeError(f"the echo is missing in {answer[:300]!r}")
-        return took
+        answer = await self.exchange(line, "tools/call", self._tool, number, body)
+        if expected not in answer.text:
+            raise ValueError(f"the echo is missing in {answer.text[:300]!r}")
+        return answer.at - began
 
-    async def _post(self, line: int, body: bytes) -> bytes:
-        if self._lines[line][0].at_eof():
-            # The other side may end what was idle for long, as between two bursts on a busy machine.
-            self._lines[line][1].close()
-            self._lines[line] = await self._connected()
-        reader, writer = self._lines[line]
-        parts = urlsplit(self.url)
-        head = [
-            f"POST {parts.path} HTTP/1.1",
-            f"Host: {parts.netloc}",
-            "Content-Type: application/json",
-            "Accept: application/json, text/event-stream",
-            f"Content-Length: {len(body)}",
-        ]
-        head += [f"Authorization: Bearer {self.token}"] if self.token else []
-        head += [f"Mcp-Session-Id: {self._session}", f"MCP-Protocol-Version: {VERSION}"] if self._session else []
-        writer.write("\r\n".join([*head, "", ""]).encode() + body)
-        async with asyncio.timeout(PATIENCE_S):
-            return await self._answer(reader)
+    @abstractmethod
+    async def exchange(self, line: int, method: str, name: str, number: int, body: bytes) -> "Timed": ...
 
-    async def _answer(self, reader: asyncio.StreamReader) -> bytes:
-        status, *lines = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").split("\r\n")
-        headers = {name.lower(): value.strip() for name, _, value in (line.partition(":") for line in lines)}
-        self._session = headers.get("mcp-session-id", self._session)
-        if not status.startswith("HTTP/1.1 20"):
-            raise RuntimeError(f"the answer is {status}")
-        if headers.get("transfer-encoding") != "chunked":
-            return await reader.readexactly(int(headers.get("content-length", "0")))
-        body = bytearray()
-        while size := int(await reader.readuntil(b"\r\n"), 16):
-            body += (await reader.readexactly(size + 2))[:-2]
-        await reader.readexactly(2)
-        return bytes(body)
+    @abstractmethod
+    async def say_initialized(self) -> None: ...
+
+    @abstractmethod
+    async def close(self) -> None: ...
 
 
-def _message(method: str, params: dict[str, object], number: int) -> bytes:
-    message = {"jsonrpc": "2.0", "id": number, "method": method, "params": params}
-    return json.dumps(message, separators=(",", ":")).encode()
+class Timed:
+    """An answer's bytes, and the moment of `time.perf_counter` at which the last of them was there."""
+
+    __slots__ = ("at", "text")
+
+    def __init__(self, text: bytes) -> None:
+        self.at = time.perf_counter()
+        self.text = text
+
+
+class HttpClient(Client):
+    """A session at `url`, over as many connections as there are callers at once."""
+
+    def __init__(self, era: Era, url: str, headers: dict[str, str] | None = None) -> None:
+        super().__init__(era)
+        self._parts = urlsplit(url)
+        self._headers = {
+            "Host": self._parts.netloc,
+            "Content-Type": "application/json",
+            "Accept": "application/json, text/event-stream",
+            **(headers or {}),
+        }
+        self._lines: dict[int, Line] = {}
+        self._heads: dict[tuple[str, str], bytes] = {}
+
+    async def exchange(self, line: int, method: str, name: str, number: int, body: bytes) -> Timed:
+        answer = await self._post(line, method, name, body)
+        timed = Timed(bytes(answer.body))
+        if answer.status != GOOD:
+            raise ValueError(f"{method} was answered with {answer.status} {timed.text[:300]!r}")
+        if method == "initialize" and "mcp-session-id" in answer.headers:
+            self._headers["Mcp-Session-Id"] = answer.headers["mcp-session-id"]
+        return timed
+
+    async def say_initialized(self) -> None:
+        answer = await self._post(0, "notifications/initialized", "", INITIALIZED)
+        if answer.status not in {GOOD, ACCEPTED}:
+            raise ValueError(f"initialized was answered with {answer.status}")
+
+    async def _post(self, line: int, method: str, name: str, body: bytes) -> Answer:
+        message = self._head(method, name) + b"%d\r\n\r\n" % len(body) + body
+        connection = self._lines.get(line)
+        if connection is not None and not connection.closed:
+            try:
+                return await connection.post(message, PATIENCE_S)
+            except ConnectionError:
+                # The other side may end what was idle for long; an echo may be asked for twice.
+                pass
+        connection = self._lines[line] = await Line.to(str(self._parts.hostname), int(self._parts.port or 80))
+        return await connection.post(message, PATIENCE_S)
+
+    def _head(self, method: str, name: str) -> bytes:
+        known = self._heads.get((method, name))
+        if known is None:
+            headers = self._headers | routing(self.era, method, name)
+            lines = [f"POST {self._parts.path} HTTP/1.1", *(f"{key}: {value}" for key, value in headers.items())]
+            known = self._heads[method, name] = "\r\n".join([*lines, "Content-Length: "]).encode()
+        return known
+
+    async def close(self) -> None:
+        for line in self._lines.values():
+            line.close()
+        self._lines.clear()

@@ -1,6 +1,6 @@
 """The server that calls are measured against: one tool that gives its text back, on the official SDK.
 
-echo.py stdio, or echo.py PORT for Streamable HTTP.
+server.py stdio, or server.py PORT for Streamable HTTP.
 """
 
 import asyncio
