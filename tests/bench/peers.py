@@ -1,6 +1,8 @@
 """The gateways that ours is measured beside, and how each is set up to let the echo through."""
 
 import json
+import os
+import shutil
 from pathlib import Path
 
 from tests.bench.beside.authmcp import authmcp
@@ -36,7 +38,9 @@ def nginx(place: Place) -> Launch:
     host = place.url.removeprefix("http://").partition("/")[0]
     file = place.work / "nginx.conf"
     file.write_text(NGINX.format(work=place.work, host=host, port=place.port))
-    return Launch(command=["nginx", "-e", "stderr", "-p", str(place.work), "-c", str(file)])
+    places = os.pathsep.join([os.environ["PATH"], "/usr/sbin", str(place.installed / "usr" / "sbin")])
+    program = shutil.which("nginx", path=places) or "nginx"
+    return Launch(command=[program, "-e", "stderr", "-p", str(place.work), "-c", str(file)])
 
 
 def fastmcp(place: Place) -> Launch:
@@ -97,7 +101,7 @@ def agentveil(place: Place) -> Launch:
 
 
 GATEWAYS = (
-    Gateway(name="nginx", checks="knows no MCP", folder="", form=Form.HTTP_TO_HTTP, launch=nginx),
+    Gateway(name="nginx", checks="knows no MCP", folder="nginx", form=Form.HTTP_TO_HTTP, launch=nginx),
     Gateway(
         name="fastmcp 4.1.2 proxy",
         checks="no checks",

@@ -5,9 +5,10 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 
 from tests.bench.arithmetic import all_times_s, cpu_ms_of, median_of, median_within, percentile, rate_of, time_of
+from tests.bench.direct import OVER_HTTP, OVER_PIPES
 from tests.bench.ours import Kind
 from tests.bench.rounds import SMALL, Plan
-from tests.bench.runs import Group, together
+from tests.bench.runs import Group, rounds_of, together
 from tests.bench.table import (
     COLUMNS,
     P99,
@@ -33,7 +34,8 @@ STDIO_NOTE = "† over stdio, against the server over stdio; all others over HTT
 def of_kinds(title: str, groups: Sequence[Group], plan: Plan) -> str:
     """ztmcp before each kind of server."""
     lines = [relative(group.run, group.ours, plan) for group in groups]
-    return table([title, *COLUMNS], [absolute(groups[0].run, groups[0].server), *lines])
+    bare = absolute(groups[0].server.name, rounds_of(groups, groups[0].server.name))
+    return table([title, *COLUMNS], [bare, *lines])
 
 
 def of_fast(title: str, group: Group) -> str:
@@ -48,7 +50,7 @@ def of_fast(title: str, group: Group) -> str:
                 *(cell(median_of(rounds, rate_of(count)), ",.0f") for count in BUSY),
                 cell(None if bare else added(group.run, program)),
                 cell(None if bare else p99_added(group)),
-                p99(group.run, program),
+                p99(rounds),
                 cell(None if bare else median_of(rounds, cpu_ms_of)),
             ]
         )
@@ -66,7 +68,8 @@ def p99_added(group: Group) -> float | None:
 def of_peers(title: str, groups: Sequence[Group], plan: Plan) -> str:
     """ztmcp and each other gateway, against the server itself."""
     columns = [title, *COLUMNS]
-    lines = [absolute(groups[0].run, groups[0].server)]
+    bare = {name: rounds_of(groups, name) for name in (OVER_HTTP, OVER_PIPES)}
+    lines = [absolute(name, rounds) for name, rounds in bare.items() if rounds]
     for kind in Kind:
         if mine := [group for group in groups if group.ours.kind is kind]:
             whole = together(mine)

@@ -31,6 +31,7 @@ class Plan:
     warm_calls: int = 20
     growth_calls: int = 10_000
     growth_s: float = 60.0
+    questions: int = 60
 
 
 BRIEF = Plan(
@@ -41,6 +42,7 @@ BRIEF = Plan(
     rest_s=0.0,
     warm_calls=1,
     growth_calls=100,
+    questions=3,
 )
 
 
@@ -78,7 +80,7 @@ async def in_turn(program: Program, size: int, calls: int, bound_s: float) -> li
 async def burst(
     program: Program, at_once: int, size: int, bound_s: float, calls: int | None = None
 ) -> tuple[int, float]:
-    """Calls by so many at once, one each at least, until the time or the number is reached: how many, and the seconds."""
+    """Calls by so many at once, one each at least, until the time or number is reached: how many, and the seconds."""
     text, began, begun, done = text_of(size), time.perf_counter(), 0, 0
 
     async def caller(line: int) -> None:

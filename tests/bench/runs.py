@@ -5,6 +5,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from tests.bench.arithmetic import Round
 from tests.bench.direct import HttpServer, PipesServer
 from tests.bench.eras import Era
 from tests.bench.ours import Kind, Ours
@@ -89,12 +90,17 @@ async def beside(era: Era, gateway: Gateway, plan: Plan, known: Sequence[Group])
     return group
 
 
+def rounds_of(groups: Sequence[Group], name: str) -> list[Round]:
+    """The rounds of one program in all groups that have it."""
+    return [taken for group in groups for taken in group.run.rounds.get(name, [])]
+
+
 def together(groups: Sequence[Group]) -> Group:
     """The rounds of ztmcp and of the server in all groups as one; what it weighs, from the first."""
     first = groups[0]
     run = Run(growth=first.run.growth, after_mib=first.run.after_mib)
     for program in (first.server, first.ours):
-        run.rounds[program.name] = [taken for group in groups for taken in group.run.rounds[program.name]]
+        run.rounds[program.name] = rounds_of(groups, program.name)
     run.others = [share for group in groups for share in group.run.others]
     for group in groups[1:]:
         first.ours.failures.update(group.ours.failures)

@@ -5,6 +5,7 @@ from statistics import median
 
 from tests.bench.arithmetic import (
     Figure,
+    Round,
     all_times_s,
     cpu_ms_of,
     median_of,
@@ -19,6 +20,7 @@ from tests.bench.rounds import AT_ONCE, LARGE, MIDDLE, SMALL, Plan, Run
 SIZES = {SMALL: "100 B", MIDDLE: "10 KB", LARGE: "1 MB"}
 NONE = "–"
 P99 = 99
+MAX_WHY_CHARS = 200
 COLUMNS = (
     *("× time 100 B", "× 10 KB", "× 1 MB"),
     *("× calls/s, 1 at once", "× 8", "× 32"),
@@ -41,17 +43,16 @@ def ms(value: float | None) -> float | None:
     return None if value is None else value * 1000
 
 
-def absolute(run: Run, program: Program) -> list[str]:
+def absolute(name: str, rounds: Sequence[Round]) -> list[str]:
     """What a server does without a gateway: milliseconds and calls a second, where a gateway has ratios."""
-    rounds = run.rounds[program.name]
     times = [f"{cell(ms(median_of(rounds, time_of(size))))} ms" for size in SIZES]
     rates = [f"{cell(median_of(rounds, rate_of(count)), ',.0f')}/s" for count in AT_ONCE]
-    return [program.name, *times, *rates, NONE, p99(run, program), *[NONE] * 4]
+    return [name, *times, *rates, NONE, p99(rounds), *[NONE] * 4]
 
 
-def p99(run: Run, program: Program) -> str:
+def p99(rounds: Sequence[Round]) -> str:
     """Over the calls of all rounds, which are too few in one."""
-    return cell(ms(percentile(all_times_s(run.rounds[program.name], SMALL), P99)), ".1f")
+    return cell(ms(percentile(all_times_s(rounds, SMALL), P99)), ".1f")
 
 
 def added(run: Run, program: Program) -> float | None:
@@ -70,7 +71,7 @@ def relative(run: Run, program: Program, plan: Plan) -> list[str]:
         program.name,
         *against(run, program.name, program.reference, figures),
         cell(added(run, program)),
-        p99(run, program),
+        p99(run.rounds[program.name]),
         cell(median_of(run.rounds[program.name], cpu_ms_of)),
         cell(median(program.starts_s), ".1f"),
         f"{cell(median(program.at_rest_mib), '.0f')} / {cell(run.after_mib.get(program.name), '.0f')}",
@@ -88,7 +89,7 @@ def growth(run: Run, program: Program, plan: Plan) -> str:
 
 
 def failures(programs: Sequence[Program]) -> list[str]:
-    return [f"- {each.name}, {what}: {why}" for each in programs for what, why in each.failures.items()]
+    return [f"- {each.name}, {what}: {in_a_cell(why)}" for each in programs for what, why in each.failures.items()]
 
 
 def machine(run: Sequence[Run]) -> str:
@@ -101,4 +102,9 @@ def machine(run: Sequence[Run]) -> str:
 
 def failed(name: str, columns: Sequence[str], why: str) -> list[str]:
     """The line of a gateway that could not be measured at all."""
-    return [f"{name}: {why}", *[NONE] * (len(columns) - 1)]
+    return [f"{name}: {in_a_cell(why)}", *[NONE] * (len(columns) - 1)]
+
+
+def in_a_cell(text: str) -> str:
+    """On one line, without what ends a cell, and not longer than anybody reads."""
+    return " ".join(text.replace("|", "/").split())[:MAX_WHY_CHARS]
