@@ -76,6 +76,7 @@ class PipesClient(Client):
 
     async def close(self) -> None:
         self._reading.cancel()
+        await asyncio.gather(self._reading, return_exceptions=True)
         self._writer.close()
         try:
             async with asyncio.timeout(5):

@@ -66,14 +66,18 @@ class Listening:
 
     def __init__(self, command: list[str], environment: dict[str, str], folder: Path | None = None) -> None:
         self._log = tempfile.TemporaryFile()  # noqa: SIM115 - it is open for as long as the process runs
-        self._process = subprocess.Popen(
-            command,
-            stdin=subprocess.DEVNULL,
-            stdout=self._log,
-            stderr=self._log,
-            env={**os.environ, **environment},
-            cwd=folder,
-        )
+        try:
+            self._process = subprocess.Popen(
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=self._log,
+                stderr=self._log,
+                env={**os.environ, **environment},
+                cwd=folder,
+            )
+        except OSError:
+            self._log.close()
+            raise
 
     @property
     def pid(self) -> int:

@@ -85,11 +85,11 @@ async def burst(
 
     async def caller(line: int) -> None:
         nonlocal begun, done
-        while True:
+        while calls is None or begun < calls:
             begun += 1
             await program.client.echo(line, text)
             done += 1
-            if time.perf_counter() - began >= bound_s or (calls is not None and begun >= calls):
+            if time.perf_counter() - began >= bound_s:
                 return
 
     async with asyncio.TaskGroup() as group:

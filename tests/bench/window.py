@@ -19,7 +19,7 @@ from tests.bench.direct import HttpServer
 from tests.bench.eras import Era
 from tests.bench.machine import Watch
 from tests.bench.ours import Kind, furnish
-from tests.bench.program import cost_without_server
+from tests.bench.program import FAST, cost_without_server
 from tests.bench.rounds import Plan
 from tests.bench.table import cell, ms, table
 from tests.journeys.screen import press, wait_for_dialog, wait_for_no_dialog
@@ -94,7 +94,7 @@ def furnished(url: str) -> Iterator[tuple[Stage, str]]:
 
 async def figures(plan: Plan) -> Figures:
     """Start the window as often as the plan says, and ask so many questions of the last."""
-    taken, watch, server = Figures(), Watch(), HttpServer(Era.HANDSHAKE)
+    taken, watch, server = Figures(), Watch(), HttpServer(Era.HANDSHAKE, FAST)
     await server.start()
     try:
         with furnished(server.url) as (stage, token):
