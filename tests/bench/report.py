@@ -1,6 +1,7 @@
 """The tables of a run, ready for the README."""
 
 import os
+import platform
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
@@ -28,7 +29,9 @@ from tests.bench.table import (
 FAST_COLUMNS = ("calls/s, 8 at once", "32 at once", "added, ms", "p99 added, ms", "p99, ms", "CPU ms a call")
 BESIDE_COLUMNS = ("× time 100 B", "× 10 KB", "× 1 MB", "× calls/s, 8 at once", "× 32")
 BUSY = (8, 32)
-STDIO_NOTE = "† over stdio, against the server over stdio; all others over HTTP, against the server over HTTP."
+STDIO_NOTE = (
+    "† over stdio, against the server over stdio. A start has that of the server that a gateway starts itself in it."
+)
 
 
 def of_kinds(title: str, groups: Sequence[Group], plan: Plan) -> str:
@@ -95,5 +98,6 @@ def of_pairs(title: str, groups: Sequence[Group]) -> str:
 def closing(command: str, groups: Sequence[Group], plan: Plan) -> str:
     """What has to stand below the tables: what failed, how busy the machine was, the command and the day."""
     runs = [group.run for group in groups]
-    how = f"`{command}`, {datetime.now(UTC):%Y-%m-%d}: {os.cpu_count()} cores, medians of {plan.rounds} rounds."
+    where = f"{os.cpu_count()} cores, Python {platform.python_version()}"
+    how = f"`{command}`, {datetime.now(UTC):%Y-%m-%d}: {where}, medians of {plan.rounds} rounds."
     return "\n".join([*failures([each for group in groups for each in group.gateways]), "", f"{how} {machine(runs)}"])

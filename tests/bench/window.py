@@ -131,6 +131,7 @@ def rendered(taken: Figures, command: str) -> str:
         cell(ms(percentile(taken.dialog_s, P95)), ".0f"),
         str(len(taken.dialog_s)),
     ]
-    how = f"`{command}`, {time.strftime('%Y-%m-%d', time.gmtime())}: {os.cpu_count()} cores, a virtual screen."
+    where = f"{os.cpu_count()} cores, a virtual screen, median of {len(taken.window_s)} starts"
+    how = f"`{command}`, {time.strftime('%Y-%m-%d', time.gmtime())}: {where}."
     busy = f"Other work, the screen's included, took {taken.others:.0%} of the machine."
     return f"{table(['window', *COLUMNS], [line])}\n\n{how} {busy}"
