@@ -32,6 +32,7 @@ http {{
 """
 COMMAND = {"command": SERVER[0], "args": list(SERVER[1:])}
 SESSIONS_ONLY = (Era.HANDSHAKE,)
+TO_HTTP, TO_PIPES, PIPES = Form
 
 
 def nginx(place: Place) -> Launch:
@@ -101,41 +102,29 @@ def agentveil(place: Place) -> Launch:
 
 
 GATEWAYS = (
-    Gateway(name="nginx", checks="knows no MCP", folder="nginx", form=Form.HTTP_TO_HTTP, launch=nginx),
-    Gateway(
-        name="fastmcp 4.1.2 proxy",
-        checks="no checks",
-        folder="fastmcp",
-        form=Form.HTTP_TO_HTTP,
-        launch=fastmcp,
-    ),
+    Gateway(name="nginx", checks="knows no MCP", folder="nginx", form=TO_HTTP, launch=nginx),
+    Gateway(name="fastmcp 4.1.2 proxy", checks="no checks", folder="fastmcp", form=TO_HTTP, launch=fastmcp),
     Gateway(
         name="fastmcp 4.1.2 proxy, one session shared",
         checks="no checks",
         folder="fastmcp",
-        form=Form.HTTP_TO_HTTP,
+        form=TO_HTTP,
         launch=fastmcp_shared,
     ),
     Gateway(
         name="mcp-proxy 0.13.0, PyPI",
         checks="no checks",
         folder="mcp-proxy",
-        form=Form.HTTP_TO_PIPES,
+        form=TO_PIPES,
         launch=mcp_proxy,
         eras=SESSIONS_ONLY,
     ),
-    Gateway(
-        name="mcp-proxy 6.7.19, npm",
-        checks="no checks",
-        folder="node",
-        form=Form.HTTP_TO_PIPES,
-        launch=mcp_proxy_node,
-    ),
+    Gateway(name="mcp-proxy 6.7.19, npm", checks="no checks", folder="node", form=TO_PIPES, launch=mcp_proxy_node),
     Gateway(
         name="slm-mcp-hub 0.3.4",
         checks="counts calls",
         folder="slm-mcp-hub",
-        form=Form.HTTP_TO_PIPES,
+        form=TO_PIPES,
         launch=slm_hub,
         eras=SESSIONS_ONLY,
     ),
@@ -143,7 +132,7 @@ GATEWAYS = (
         name="authmcp-gateway 1.2.74",
         checks="token, permission of the user",
         folder="authmcp-gateway",
-        form=Form.HTTP_TO_HTTP,
+        form=TO_HTTP,
         launch=authmcp,
         eras=SESSIONS_ONLY,
     ),
@@ -151,14 +140,14 @@ GATEWAYS = (
         name="contextforge 1.1.0",
         checks="token, roles, metrics",
         folder="contextforge",
-        form=Form.HTTP_TO_HTTP,
+        form=TO_HTTP,
         launch=contextforge,
     ),
     Gateway(
         name="mcp-gateway 1.2.1 (Lasso)",
         checks="masks secrets",
         folder="lasso",
-        form=Form.PIPES,
+        form=PIPES,
         launch=lasso,
         eras=SESSIONS_ONLY,
     ),
@@ -166,14 +155,14 @@ GATEWAYS = (
         name="sovereign-mcp-gateway 0.3.0",
         checks="policy, warns of personal data, chained log",
         folder="sovereign",
-        form=Form.PIPES,
+        form=PIPES,
         launch=sovereign,
     ),
     Gateway(
         name="agentveil-mcp-proxy 0.7.49",
         checks="policy, chained evidence",
         folder="agentveil",
-        form=Form.PIPES,
+        form=PIPES,
         launch=agentveil,
         eras=SESSIONS_ONLY,
     ),
