@@ -2,42 +2,67 @@
 
 A line each time a window shows something new: the moment of the monotonic clock, the class of the window, and the text
 of the question that is on it. The moment is that of the turn of Qt's loop after the painting, so that all of it is done
-and on its way to the screen: a little late rather than early.
+and on its way to the screen: a little late rather than early. Everything is imported when and where ztmcp does it.
 """
 
 import json
+import runpy
 import sys
 import time
+from importlib.abc import Loader, MetaPathFinder
+from importlib.machinery import ModuleSpec
+from importlib.util import find_spec
 from pathlib import Path
-from typing import TextIO
+from types import ModuleType
+from typing import TYPE_CHECKING, TextIO
 
-from PySide6.QtCore import QTimer
-from PySide6.QtGui import QPaintEvent
-from PySide6.QtWidgets import QWidget
+if TYPE_CHECKING:
+    from PySide6.QtGui import QPaintEvent
+    from PySide6.QtWidgets import QWidget
 
-from ztmcp_desktop.__main__ import main
-from ztmcp_desktop.domain.consent import Question
-from ztmcp_desktop.ui.consent_dialog import ConsentDialog
-from ztmcp_desktop.ui.main_window import MainWindow
+APPLICATION = "ztmcp_desktop.ui.application"
 
 
-def text_on(window: QWidget) -> str:
-    """What the question on a dialog would send."""
-    shown = window.current if isinstance(window, ConsentDialog) else None
-    return json.dumps(shown.params) if isinstance(shown, Question) else ""
+class Watcher(MetaPathFinder):
+    """Has the windows watched as soon as the module that makes them is imported."""
+
+    def __init__(self, file: TextIO) -> None:
+        self._file = file
+
+    def find_spec(self, fullname: str, path: object, target: ModuleType | None = None) -> ModuleSpec | None:
+        if fullname != APPLICATION:
+            return None
+        sys.meta_path.remove(self)
+        spec = find_spec(fullname)
+        if spec is not None and spec.loader is not None:
+            self._follow(spec.loader)
+        return spec
+
+    def _follow(self, loader: Loader) -> None:
+        execute = loader.exec_module
+
+        def execute_and_watch(module: ModuleType) -> None:
+            execute(module)
+            watch(module.MainWindow, self._file)
+            watch(module.ConsentDialog, self._file)
+
+        loader.exec_module = execute_and_watch  # type: ignore[method-assign]
 
 
-def watch(kind: type[QWidget], file: TextIO) -> None:
+def watch(kind: "type[QWidget]", file: TextIO) -> None:
     """Note the paintings of all windows of a kind that is made later."""
+    from PySide6.QtCore import QTimer
+
     paint, noted = kind.paintEvent, set[str]()
 
     def note(text: str) -> None:
         file.write(json.dumps([time.monotonic(), kind.__name__, text]) + "\n")
         file.flush()
 
-    def paint_and_note(window: QWidget, event: QPaintEvent) -> None:
+    def paint_and_note(window: "QWidget", event: "QPaintEvent") -> None:
         paint(window, event)
-        text = text_on(window)
+        shown = getattr(window, "current", None)
+        text = json.dumps(getattr(shown, "params", ""))
         if text not in noted:
             noted.add(text)
             QTimer.singleShot(0, lambda: note(text))
@@ -47,6 +72,5 @@ def watch(kind: type[QWidget], file: TextIO) -> None:
 
 if __name__ == "__main__":
     with Path(sys.argv.pop(1)).open("a") as notes:
-        watch(MainWindow, notes)
-        watch(ConsentDialog, notes)
-        sys.exit(main())
+        sys.meta_path.insert(0, Watcher(notes))
+        runpy.run_module("ztmcp_desktop", run_name="__main__", alter_sys=True)

@@ -55,7 +55,7 @@ def began(stage: Stage, notes: Path) -> float:
     """Start the gateway with its window; the seconds from there to the first painting."""
     notes.unlink(missing_ok=True)
     at = time.monotonic()
-    stage.start(sys.executable, str(HOOK), str(notes))
+    stage.start(sys.executable, "-P", str(HOOK), str(notes))
     return until(lambda: painted(notes, "MainWindow", ""), 30, "no window was painted") - at
 
 
