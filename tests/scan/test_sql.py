@@ -146,3 +146,25 @@ def test_statements_are_never_logged(caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.DEBUG):
         statements("call keep_secret('hunter2')")
     assert caplog.records == []
+
+
+@pytest.mark.attack("N8")
+@pytest.mark.parametrize(
+    "join",
+    [
+        "JOIN b ",
+        "LEFT/**/JOIN b ",
+        ", b JOIN c ",
+        "JOIN b ON 1=1 JOIN c ",
+        'JOIN "b ON x" ',
+        "JOIN (SELECT DISTINCT ON (x) 1) ",
+    ],
+)
+def test_joins_that_take_the_parser_for_ever_are_not_parsed(join: str) -> None:
+    # 16 took 2 s, and each one more doubled it.
+    assert statements("SELECT * FROM a " + join * 40).effect is Risk.UNKNOWN
+
+
+def test_many_joins_with_their_conditions_are_read() -> None:
+    text = "SELECT * FROM a " + "JOIN b AS c ON a.x = c.x LEFT JOIN d.e USING (y) " * 10
+    assert statements(text).reads == ("a", "b", "d.e")

@@ -16,6 +16,7 @@ from ztmcp_desktop.scan.words import word_set
 MAX_SQL_CHARS = 20_000
 MAX_STATEMENTS = 50
 MAX_NESTING = 60
+MAX_OPEN_JOINS = 6
 MAX_REMEMBERED = 64
 DIALECTS = ("sqlite", "postgres", "mysql", "tsql")
 
@@ -44,6 +45,8 @@ _HARMLESS_FUNCTIONS = {
 # Where dialects differ about what is text or remark and what is a statement: `#`, backslashes, dollar quotes, `--`
 # without a space behind it, remarks in remarks.
 _READ_DIFFERENTLY = re.compile(r"#|\\|\$\w*\$|--(?=\S)|/\*(?:(?!\*/).)*?/\*", re.DOTALL)
+# The parser reads on behind a join that has no condition of its own, and then begins again: each doubles its time.
+_JOIN_WITH_CONDITION = re.compile(r"JOIN\s+[\w.]+(?:\s+(?:AS\s+)?\w+)?\s+(?:ON|USING)\b")
 # Transact-SQL needs no semicolon: `SELECT 1 DELETE FROM t` is two statements, which the parser takes for a new name.
 _BEGIN_STATEMENTS = word_set(
     "alter backup begin bulk checkpoint close commit create dbcc deallocate declare delete deny drop dump exec execute "
@@ -82,12 +85,13 @@ def worst(risks: Iterator[Risk] | tuple[Risk, ...] | list[Risk]) -> Risk:
 def statements(untrusted_text: str, dialect: str | None = None) -> SqlVerdict:
     """What a text of one or more statements may do, in this sqlglot dialect or, without one, at worst in any of ours.
 
-    Texts that are too long, too deep or not parsable are `UNKNOWN`; so are functions and commands that we do not know,
-    and texts that one dialect cannot parse and another may read as other statements.
+    Texts that are too long, too deep, not parsable, or joined without conditions too often are `UNKNOWN`; so are
+    functions and commands that we do not know, and texts that one dialect cannot parse and another may read as other
+    statements.
     """
     if len(untrusted_text) > MAX_SQL_CHARS or untrusted_text.count("(") > MAX_NESTING * 4 or "/*!" in untrusted_text:
         return _UNKNOWN
-    if _depth(untrusted_text) > MAX_NESTING:
+    if _depth(untrusted_text) > MAX_NESTING or _open_joins(untrusted_text.upper()) > MAX_OPEN_JOINS:
         return _UNKNOWN
     dialects = (dialect,) if dialect else DIALECTS
     verdicts = [v for name in dialects if (v := _parse(untrusted_text, name)) is not None]
@@ -113,6 +117,12 @@ def _depth(text: str) -> int:
         depth += (character == "(") - (character == ")")
         deepest = max(deepest, depth)
     return deepest
+
+
+def _open_joins(upper: str) -> int:
+    """At least as many as there are joins whose condition does not follow the table at once."""
+    joins = upper.count("JOIN")
+    return joins - len(_JOIN_WITH_CONDITION.findall(upper)) if joins > MAX_OPEN_JOINS else joins
 
 
 def _parse(text: str, dialect: str) -> SqlVerdict | None:
