@@ -49,3 +49,9 @@ def test_a_long_text_counts_with_its_place(one: Json, other: Json) -> None:
 
 def test_a_purpose_keeps_digests_apart_for_long_texts_too() -> None:
     assert make_digester().of("p", [LONG]) != make_digester().of("q", [LONG])
+
+
+def test_the_order_of_keys_says_nothing_for_long_texts_either() -> None:
+    one: Json = {"a": LONG, "b": {"c": LONG + "y", "d": LONG}}
+    other: Json = {"b": {"d": LONG, "c": LONG + "y"}, "a": LONG}
+    assert make_digester().of("p", one) == make_digester().of("p", other)

@@ -21,10 +21,11 @@ class Digester:
         """The digest of `value`; the same value gives another digest for another `purpose`."""
         if not _has_long_text(value):
             return self._keyed(purpose.encode() + b"\0" + canonical(value))
-        # A long text goes in by a digest of its own, with its place: to write it as JSON costs thrice as much.
+        # A long text goes in by a digest of its own, with its place: to write it as JSON costs thrice as much. They are
+        # put in order, since that of keys says nothing.
         texts: list[list[str]] = []
         rest = self._shortened(value, "", texts)
-        return self._keyed(purpose.encode() + b"\0\0" + canonical([rest, texts]))
+        return self._keyed(purpose.encode() + b"\0\0" + canonical([rest, sorted(texts)]))
 
     def _shortened(self, value: Json, place: str, texts: list[list[str]]) -> Json:
         """`value` with `""` for each long text, whose place (RFC 6901) and digest are added to `texts`."""
