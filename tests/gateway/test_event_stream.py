@@ -1,3 +1,5 @@
+import asyncio
+import time
 from collections.abc import AsyncIterator
 
 import pytest
@@ -24,9 +26,12 @@ async def test_what_is_larger_than_the_limit_is_cut_off() -> None:
         await whole(pieces(b"x" * 1001), LIMIT_BYTES)
     with pytest.raises(Denial) as of_an_event:
         await read(b"data: " + b"x" * 1001)
+    with pytest.raises(Denial) as of_a_whole_event:
+        await read(b"data: " + b"x" * 1001 + b"\n\n", 2000)
     with pytest.raises(Denial) as of_a_stream:
         await read(b": ping\n\n" * 1000)
-    assert [caught.value.code for caught in (of_a_body, of_an_event, of_a_stream)] == [Code.TOO_LARGE] * 3
+    caught = (of_a_body, of_an_event, of_a_whole_event, of_a_stream)
+    assert [one.value.code for one in caught] == [Code.TOO_LARGE] * 4
 
 
 @pytest.mark.parametrize("size", [1, 2, 3, 7, 1000])
@@ -36,6 +41,30 @@ async def test_events_are_found_however_the_bytes_come(size: int) -> None:
     )
     assert found == [b"a\nb", b"c"]
     assert trail.last_id == "1"
+
+
+@pytest.mark.parametrize("size", [1, 2, 1000])
+async def test_a_line_that_ends_in_another_way_than_the_last_ends_too(size: int) -> None:
+    found, _ = await read(b"data: a\r\n\ndata: b\r\n\n", size)
+    assert found == [b"a", b"b"]
+
+
+@pytest.mark.attack("N8")
+@pytest.mark.parametrize("line", [b"\n", b":\n", b"data:\n", b"event: other\ndata:\n\n"])
+async def test_a_standing_stream_that_says_nothing_for_ever_leaves_the_loop_to_others(line: bytes) -> None:
+    async def endless() -> AsyncIterator[bytes]:
+        while True:
+            yield line * (65536 // len(line))
+
+    async def listen() -> None:
+        async for _ in events(endless(), 1024**2, Trail(standing=True)):
+            raise AssertionError("nothing was said")
+
+    began = time.thread_time()
+    with pytest.raises((TimeoutError, Denial)):
+        async with asyncio.timeout(0.5):
+            await listen()
+    assert time.thread_time() - began < 0.25
 
 
 @pytest.mark.parametrize("size", [1, 7, 1000])

@@ -2,6 +2,7 @@
 
 import asyncio
 import re
+import time
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 
@@ -10,6 +11,9 @@ from ztmcp_desktop.domain.denial import Code, Denial
 STREAM_FACTOR = 4
 MIN_RETRY_S = 0.1
 FIRST_RETRY_S = 1.0
+MAX_RUSH_S = 0.001
+RESTS = 4
+"""What comes on a standing stream is looked at for a fifth of the time at most, so that none keeps the loop busy."""
 # It goes back to the server in a header.
 _ID = re.compile(rb"[\x21-\x7e]{1,256}")
 _MARKS = frozenset({b"id", b"retry"})
@@ -29,6 +33,8 @@ class Trail:
 
     def follow(self, passed: Mapping[bytes, bytes]) -> None:
         """Take the marks of an event that was read whole; one that is no id, or no time, changes nothing."""
+        if not passed:
+            return
         if _ID.fullmatch(found := passed.get(b"id", b"")):
             self.last_id = found.decode("ascii")
         if _MILLISECONDS.fullmatch(found := passed.get(b"retry", b"")):
@@ -58,44 +64,66 @@ def _lines(chunk: bytes) -> list[bytes]:
     return lines
 
 
+class _Event:
+    """One event while it comes, line by line."""
+
+    def __init__(self) -> None:
+        self.data = bytearray()
+        self.marks: dict[bytes, bytes] = {}
+        self._kind = b""
+
+    def take(self, line: bytes) -> None:
+        name, _, value = line.partition(b":")
+        value = value.removeprefix(b" ")
+        if name == b"data":
+            self.data += value
+            self.data += b"\n"
+        elif name == b"event":
+            self._kind = value
+        elif name in _MARKS:
+            self.marks[name] = value
+
+    @property
+    def message(self) -> bytes:
+        """Its data, empty where it has none, or is none of a message; one line's end alone is none either."""
+        return bytes(memoryview(self.data)[:-1]) if self._kind in {b"", b"message"} else b""
+
+
 async def events(untrusted: AsyncIterator[bytes], limit_bytes: int, trail: Trail) -> AsyncIterator[bytes]:
     """The data of each server-sent event (WHATWG HTML, 9.2) of type `message` that has any; `trail` is kept up.
 
     Raises:
         Denial: an event is larger than `limit_bytes`, or all of an answer than four times that (`too-large`).
     """
-    line, data, kind, total, after_return = bytearray(), bytearray(), b"", 0, False
-    passed: dict[bytes, bytes] = {}
+    line, event, total, after_return = bytearray(), _Event(), 0, False
     async for chunk in untrusted:
+        began = time.perf_counter()
         total += len(chunk)
+        ends_in_return = chunk.endswith(b"\r") or (after_return and not chunk)
         if after_return and chunk.startswith(b"\n"):
             chunk = chunk[1:]  # noqa: PLW2901 - the second half of a line's end
-        after_return = chunk.endswith(b"\r") or (after_return and not chunk)
+        after_return = ends_in_return
         *ended, rest = _lines(chunk)
         for part in ended:
             line += part
-            if not line:
-                # One line's end alone is an event without data, which only says how far the stream is.
-                if len(data) > 1 and kind in (b"", b"message"):
-                    del data[-1:]
-                    yield bytes(data)
-                trail.follow(passed)
-                data, kind, passed = bytearray(), b"", {}
-            else:
-                name, _, value = bytes(line).partition(b":")
-                value = value.removeprefix(b" ")
-                if name == b"data":
-                    data += value
-                    data += b"\n"
-                elif name == b"event":
-                    kind = value
-                elif name in _MARKS:
-                    passed[name] = value
-            line = bytearray()
+            if line:
+                event.take(bytes(line))
+                line = bytearray()
+                continue
+            if message := event.message:
+                if len(message) > limit_bytes:
+                    raise too_large(limit_bytes)
+                yield message
+            trail.follow(event.marks)
+            event = _Event()
         line += rest
-        if max(len(line) + len(data), 0 if trail.standing else total // STREAM_FACTOR) > limit_bytes:
+        if max(len(line) + len(event.data), 0 if trail.standing else total // STREAM_FACTOR) > limit_bytes:
             raise too_large(limit_bytes)
-        await asyncio.sleep(0)
+        await asyncio.sleep(_rest_s(trail, time.perf_counter() - began))
+
+
+def _rest_s(trail: Trail, spent_s: float) -> float:
+    return RESTS * spent_s if trail.standing and spent_s > MAX_RUSH_S else 0.0
 
 
 def too_large(limit_bytes: int) -> Denial:
