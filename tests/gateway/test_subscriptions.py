@@ -3,6 +3,7 @@
 import asyncio
 import sys
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,11 +11,13 @@ import pytest
 
 from tests.gateway.behind import Behind, SilentChannel, command, until
 from tests.gateway.ear import Ear
+from ztmcp_desktop.domain.call import Outbound
 from ztmcp_desktop.domain.denial import Code
 from ztmcp_desktop.domain.json import JsonObject
 from ztmcp_desktop.domain.names import ClientName
 from ztmcp_desktop.domain.offer import Era
 from ztmcp_desktop.domain.proof import Restored
+from ztmcp_desktop.domain.sealed import Sealed
 from ztmcp_desktop.domain.subscription import SUBSCRIBE, SUBSCRIPTION_ID, UNSUBSCRIBE, UPDATED
 from ztmcp_desktop.gateway.announcing import MAX_A_SECOND
 from ztmcp_desktop.gateway.key import Key
@@ -342,3 +345,28 @@ async def test_a_conversation_in_which_somebody_waits_makes_no_room_for_another(
     await until(lambda: ear.heard)
     assert len(room.subscribed) == 1
     await room.behind.close()
+
+
+@pytest.mark.attack("P5")
+async def test_what_a_server_says_while_it_starts_is_kept_free_of_its_secrets_too(tmp_path: Path) -> None:
+    room = Room("hasty", tmp_path / "trace")
+    await room.behind.approve()
+    room.join(Ear())
+    params: JsonObject = {"name": "echo", "arguments": {}}
+    call = room.behind.call(params=params)
+    secrets = {"TOKEN": "a value of the keychain"}
+    await room.behind.upstreams.send(replace(call, outbound=Sealed(Outbound(params=params, secrets=secrets))))
+    await until(lambda: room.behind.person.told)
+    told = room.behind.person.told[0].outbound
+    assert told is not None
+    assert told.open().secrets == secrets
+    await room.behind.close()
+
+
+@pytest.mark.attack("N6")
+async def test_the_news_of_a_list_carry_nothing_from_one_client_to_another(room: Room) -> None:
+    mine, theirs = own(room), own(room, "other")
+    room.join(mine, theirs)
+    await room.say(room.change(TOOLS, data="of one client", uri="x"))
+    await until(lambda: mine.heard and theirs.heard)
+    assert mine.heard == theirs.heard == [(TOOLS, {})]

@@ -2,7 +2,8 @@
 
 `telling.py ERA TRACE`: what it was asked is written to TRACE. A call's `then` is said after its answer, `during` before
 it; `$id` in a message stands for the id of the stream that is listened on; `die` ends the process after the answer.
-With the era `shy` it is of 2026-07-28 and agrees to no resource.
+With the era `shy` it is of 2026-07-28 and agrees to no resource; with `hasty` it is of the older one, and writes to its
+log before anybody has called it.
 """
 
 import json
@@ -11,7 +12,7 @@ import sys
 from pathlib import Path
 
 ERA, TRACE = sys.argv[1], Path(sys.argv[2])
-MODERN = ERA != "legacy"
+MODERN = ERA not in {"legacy", "hasty"}
 CAPABILITIES = {"tools": {"listChanged": True}, "resources": {"subscribe": True, "listChanged": True}}
 TOOL = {"name": "echo", "inputSchema": {"type": "object"}}
 listening: list[str] = []
@@ -46,6 +47,8 @@ def answer(message: dict) -> dict | None:  # noqa: PLR0911 - one case a method
         case "server/discover" if MODERN:
             return {"supportedVersions": ["2026-07-28"], "capabilities": CAPABILITIES, "resultType": "complete"}
         case "tools/list":
+            if ERA == "hasty":
+                say({"method": "notifications/message", "params": {"level": "error", "data": "hello"}})
             return {"tools": [TOOL]}
         case "resources/list":
             return {"resources": []}

@@ -69,6 +69,9 @@ class Announcer:
             return Noise.NOBODY_LISTENS
         if len(encode(params)) > MAX_BYTES:
             return Noise.TOO_MUCH
+        if method in LISTS:
+            # It goes to other clients as well, and so may carry nothing that this one's process knows.
+            params = {}
         # That something changed is said once, however often it changes until then.
         same = str(params.get("uri", "")) if method in LISTS or method == UPDATED else str(next(self._numbers))
         if len(self._waiting) >= MAX_WAITING and (method, same) not in self._waiting:

@@ -152,6 +152,8 @@ class StdioAndHttpUpstreams:
             key=self._key(call),
             listeners=self._listeners,
         )
+        # It may talk before its first call is sent.
+        upstream.hearing.announcer.keep_from_view(outbound.secrets)
         try:
             era = preferred(call.era, self._catalogue.offer(server.name))
             await self._record(call.principal, server, {"event": "starting", "era": era.value})
