@@ -370,3 +370,22 @@ async def test_the_news_of_a_list_carry_nothing_from_one_client_to_another(room:
     await room.say(room.change(TOOLS, data="of one client", uri="x"))
     await until(lambda: mine.heard and theirs.heard)
     assert mine.heard == theirs.heard == [(TOOLS, {})]
+
+
+async def test_who_listens_anew_while_the_servers_stream_is_down_waits_until_it_is_up(tmp_path: Path) -> None:
+    room = Room("modern", tmp_path / "trace")
+    await room.behind.approve()
+    first, second = own(room), own(room)
+    room.join(first)
+    await room.ask(first)
+    stream = Ear(era=Era.MODERN, stands_in=next(iter(room.behind.listeners._wishes)))
+    room.join(stream)
+    await room.say({"method": "notifications/cancelled", "params": {"requestId": "$id"}})
+    await until(lambda: stream.losses)
+    room.join(second)
+    await room.ask(second)
+    # What changes from here on would else be missed by somebody who was told that he would hear of it.
+    assert len(room.subscribed) > 1
+    await room.say(room.updated())
+    await until(lambda: first.heard and second.heard)
+    await room.behind.close()

@@ -32,7 +32,11 @@ class Listening:
         self._lost = lost
         self._lock = asyncio.Lock()
         self._flight: Flight | None = None
-        self._wanted: frozenset[str] = frozenset()
+        self.agreed: frozenset[str] = frozenset()
+        """The resources that the server tells of now: none while its stream is down."""
+        self.wanted: frozenset[str] = frozenset()
+        """Those that it is to tell of for as long as the conversation lasts."""
+        self._ended_at = -FIRST_PAUSE_S
         self._watch: asyncio.Task[None] | None = None
 
     async def want(self, uris: frozenset[str]) -> frozenset[str]:
@@ -42,13 +46,19 @@ class Listening:
             Denial: the server does not listen (`server-unavailable`); then all is as before.
         """
         async with self._lock:
-            agreed = await self._open(uris)
+            # Whoever was told that the stream ended may ask again at once; the server is not asked as fast.
+            await asyncio.sleep(self._ended_at + FIRST_PAUSE_S - asyncio.get_running_loop().time())
+            before = self._flight
+            await self._open(uris)
             if self._watch is not None:
                 self._watch.cancel()
             self._watch = asyncio.create_task(self._watched(self._flight)) if self._flight else None
+            agreed = self.agreed
+            if before is not None:
+                await self._talk.connection.abandon(before)
             return agreed
 
-    async def _open(self, uris: frozenset[str]) -> frozenset[str]:
+    async def _open(self, uris: frozenset[str]) -> None:
         wanted: JsonObject = dict.fromkeys(sorted(flags_of(self._talk.capabilities)), True)
         if uris:
             wanted[RESOURCES] = sorted(uris)
@@ -62,10 +72,7 @@ class Listening:
             except BaseException:
                 await self._talk.connection.abandon(flight)
                 raise
-        before, self._flight, self._wanted = self._flight, flight, agreed
-        if before is not None:
-            await self._talk.connection.abandon(before)
-        return agreed
+        self._flight, self.agreed, self.wanted = flight, agreed, agreed
 
     async def _first(self, flight: Flight, acknowledged: asyncio.Future[JsonObject]) -> JsonObject:
         """What the server agreed to; it must be the first that it says."""
@@ -90,7 +97,9 @@ class Listening:
     async def _watched(self, flight: Flight) -> None:
         """See the stream end, and make it anew, for as long as the conversation lasts."""
         while self._talk.connection.open:
-            self._lost(_over(await flight.inbox.get()))
+            over = _over(await flight.inbox.get())
+            self.agreed, self._ended_at = frozenset(), asyncio.get_running_loop().time()
+            self._lost(over)
             flight = await self._again(flight)
 
     async def _again(self, ended: Flight) -> Flight:
@@ -101,7 +110,7 @@ class Listening:
             pause_s = min(2 * pause_s, MAX_PAUSE_S)
             async with self._lock:
                 with suppress(Denial):
-                    await self._open(self._wanted)
+                    await self._open(self.wanted)
         return self._flight or ended
 
     async def close(self) -> None:

@@ -28,12 +28,13 @@ class Subscribing:
         self._talk = talk
         self._listening = Listening(talk, hear, lost) if talk.era is Era.MODERN else None
         self._lock = asyncio.Lock()
+        # At a server of the handshake era.
         self._held: frozenset[str] = frozenset()
 
     @property
     def held(self) -> frozenset[str]:
-        """The resources that the server tells of."""
-        return self._held
+        """The resources that the server tells of, or will again."""
+        return self._held if self._listening is None else self._listening.wanted
 
     async def begin(self, uris: frozenset[str]) -> None:
         """Listen for changes of lists, and subscribe anew to `uris`. What the server refuses now is not heard of."""
@@ -41,7 +42,7 @@ class Subscribing:
             with suppress(Denial, TimeoutError):
                 if self._listening is not None:
                     if uris or flags_of(self._talk.capabilities):
-                        self._held = await self._listening.want(uris)
+                        await self._listening.want(uris)
                     return
                 for uri in sorted(uris - self._held):
                     if not (await self._ask(SUBSCRIBE, uri)).is_error:
@@ -54,7 +55,7 @@ class Subscribing:
             Denial: as `ask`, or the server does not listen.
         """
         async with self._lock:
-            if uri in self._held:
+            if uri in (self._held if self._listening is None else self._listening.agreed):
                 return Reply(body={})
             if self._listening is None:
                 await self._talk.connection.overhear()
@@ -64,20 +65,21 @@ class Subscribing:
                 return reply
             if not _may_subscribe(self._talk.capabilities):
                 return Reply(body=error(METHOD_NOT_FOUND, "Method not found"), is_error=True)
-            self._held = await self._listening.want(self._held | {uri})
-            if uri in self._held:
+            if uri in await self._listening.want(self._listening.wanted | {uri}):
                 return Reply(body={})
             return Reply(body=error(INVALID_PARAMS, "the server does not tell of this resource"), is_error=True)
 
     async def drop(self, uri: str) -> None:
         """Be told of `uri` no more; a server that is gone or refuses has nothing to be told."""
         async with self._lock:
-            if uri not in self._held:
+            if uri not in self.held:
                 return
             self._held -= {uri}
             with suppress(Denial, TimeoutError):
                 if self._listening is not None:
-                    await self._listening.want(self._held)
+                    # Kept even where the server does not listen now, so that it is not asked for this one again.
+                    self._listening.wanted -= {uri}
+                    await self._listening.want(self._listening.wanted)
                 else:
                     await self._ask(UNSUBSCRIBE, uri)
 
