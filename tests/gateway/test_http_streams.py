@@ -222,3 +222,28 @@ async def test_a_server_without_a_standing_stream_is_asked_for_it_once(behind: B
     await send(behind)
     await send(behind)
     await until(lambda: len(site.heard) == asked + 1)
+
+
+@pytest.mark.attack("N8")
+async def test_the_stream_of_an_answer_ends_soon_after_the_answer(behind: Behind, site: Site) -> None:
+    await behind.approve()
+    left_open: list[asyncio.Task[Any] | None] = []
+
+    async def never_ends(request: web.Request, body: dict[str, Any]) -> web.StreamResponse:
+        left_open.append(asyncio.current_task())
+        stream = await opened(request)
+        await stream.write(framed({"jsonrpc": "2.0", "id": body["id"], "result": {"content": []}}))
+        try:
+            while True:
+                await stream.write(b": still here\n\n")
+                await asyncio.sleep(0.05)
+        except ConnectionError:
+            left_open.pop()
+            return stream
+
+    site.on_call = never_ends
+    for _ in range(3):
+        await send(behind)
+    assert len(left_open) == 3
+    # Each would keep one of the connections that all remote servers share.
+    await until(lambda: left_open == [])

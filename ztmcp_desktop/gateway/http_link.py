@@ -12,7 +12,7 @@ from ztmcp_desktop.domain.offer import Era
 from ztmcp_desktop.domain.subscription import LISTEN
 from ztmcp_desktop.gateway import sdk
 from ztmcp_desktop.gateway.event_stream import FIRST_RETRY_S, Trail, events, whole
-from ztmcp_desktop.gateway.http_client import HttpAnswer, HttpClient, unreachable
+from ztmcp_desktop.gateway.http_client import HttpAnswer, HttpClient, is_stream, kind_of, unreachable
 from ztmcp_desktop.gateway.http_headers import may_set
 from ztmcp_desktop.gateway.jsonrpc import Rubbish, decode, encode, notification
 from ztmcp_desktop.gateway.link import Inbox, Noise, Route
@@ -20,6 +20,7 @@ from ztmcp_desktop.gateway.link import Inbox, Noise, Route
 CLOSE_S = 2.0
 TELL_S = 10.0
 HEARD_S = 2.0
+LINGER_S = 1.0
 MAX_RESUMED = 1000
 MAX_UNHEARD = 5
 MAX_SESSION_CHARS = 256
@@ -154,7 +155,7 @@ class HttpLink:
 
     async def _read(self, answer: HttpAnswer, request_id: str, inbox: Inbox, trail: Trail) -> bool:
         """Deliver what the answer holds; whether the request was answered."""
-        kind = _kind(answer)
+        kind = kind_of(answer)
         if answer.status != 200 and kind != "application/json":  # noqa: PLR2004
             raise self._failure(answer.status, inbox)
         if kind == "text/event-stream":
@@ -172,8 +173,14 @@ class HttpLink:
     async def _read_events(self, answer: HttpAnswer, request_id: str | None, inbox: Inbox, trail: Trail) -> bool:
         over = False
         try:
-            async for event in events(answer.chunks(), self._result_bytes, trail):
-                over = self._deliver(event, request_id, inbox) or over
+            async with asyncio.timeout(None) as patience:
+                async for event in events(answer.chunks(), self._result_bytes, trail):
+                    over = self._deliver(event, request_id, inbox) or over
+                    if over and request_id is not None and patience.when() is None:
+                        # Left open by the server, it would take a connection from all others for each answer.
+                        patience.reschedule(asyncio.get_running_loop().time() + LINGER_S)
+        except TimeoutError:
+            _log.debug("a remote server left the stream of its answer open")
         except Denial as denial:
             if denial.code is not Code.SERVER_UNAVAILABLE or not self._may_resume(trail):
                 raise
@@ -194,7 +201,7 @@ class HttpLink:
                 break
             await asyncio.sleep(trail.retry_s)
             async with self._client.request("GET", self._url, self._listening(trail), None) as answer:
-                if not _is_stream(answer):
+                if not is_stream(answer):
                     break
                 if await self._read_events(answer, request_id, inbox, trail):
                     return True
@@ -207,7 +214,7 @@ class HttpLink:
             try:
                 async with self._client.request("GET", self._url, self._listening(trail), None) as answer:
                     self._heard.set()
-                    if not _is_stream(answer):
+                    if not is_stream(answer):
                         return
                     unheard = 0
                     await self._read_events(answer, None, inbox, trail)
@@ -283,14 +290,6 @@ class HttpLink:
             await asyncio.wait_for(self._tell(headers, body), CLOSE_S)
         except (Denial, TimeoutError):
             _log.debug("a remote server was gone before it was told")
-
-
-def _kind(answer: HttpAnswer) -> str:
-    return answer.header("Content-Type").partition(";")[0].strip().lower()
-
-
-def _is_stream(answer: HttpAnswer) -> bool:
-    return answer.status == 200 and _kind(answer) == "text/event-stream"  # noqa: PLR2004
 
 
 def _ended_early() -> Denial:
