@@ -20,13 +20,13 @@ from ztmcp_desktop.pipeline.surrogates import Surrogates
 SECRET = "s3cr3t-value-of-the-tests"
 
 
-async def said(params: dict[str, Any], *, mask: bool = True) -> str:
+async def said(params: dict[str, Any], *, mask: bool = True, method: str = "notifications/message") -> str:
     call = replace(make_call("get"), outbound=Sealed(Outbound(params={}, secrets={"TOKEN": SECRET})))
     channel = SilentChannel()
     call = replace(call, channel=channel).proved(Injected(names=(SecretName("TOKEN"),)))
     server = Server(name=ServerName("files"), endpoint=LocalCommand(argv=("x",)), mask_results=mask)
     call = await WithMaskedChannel(Masker(Surrogates()), FakeServers(server))(call)
-    await call.channel.notify("notifications/message", params)
+    await call.channel.notify(method, params)
     return repr(channel.seen)
 
 
@@ -56,8 +56,12 @@ async def test_personal_data_in_a_notification_is_masked_unless_the_person_switc
     assert "bob@example.com" in await said({"data": "to bob@example.com"}, mask=False)
 
 
-async def test_what_tells_requests_apart_stays() -> None:
-    assert "'progressToken': 'p-1'" in await said({"progressToken": "p-1", "progress": 1})
+@pytest.mark.parametrize(
+    ("method", "key"), [("notifications/progress", "progressToken"), ("notifications/cancelled", "requestId")]
+)
+async def test_what_tells_requests_apart_stays_where_it_does(method: str, key: str) -> None:
+    assert "bob@example.com" in await said({key: "bob@example.com"}, method=method)
+    assert "bob@example.com" not in await said({key: "bob@example.com"})
 
 
 @pytest.mark.attack("N8")

@@ -15,6 +15,7 @@ from ztmcp_desktop.scan.size import is_large
 MAX_NOTICES_A_CALL = 10_000
 MAX_TOKEN_CHARS = 256
 MAX_INLINE_BYTES = 64 * 1024
+_NAMES_A_CALL = {"progressToken": "notifications/progress", "requestId": "notifications/cancelled"}
 _LEVELS = frozenset({"debug", "info", "notice", "warning", "error", "critical", "alert", "emergency"})
 
 
@@ -45,24 +46,24 @@ class MaskedChannel:
         self.count += 1
         if self.count > MAX_NOTICES_A_CALL:
             return
-        await self.channel.notify(method, None if params is None else await self.cleaned(params))
+        await self.channel.notify(method, None if params is None else await self.cleaned(method, params))
 
     async def request(self, method: str, params: JsonObject | None) -> JsonObject:
         self.count += 1
         if self.count > MAX_NOTICES_A_CALL:
             raise Denial(Code.TOO_LARGE, "the server asked too much during one call")
-        return await self.channel.request(method, None if params is None else await self.cleaned(params))
+        return await self.channel.request(method, None if params is None else await self.cleaned(method, params))
 
-    async def cleaned(self, params: JsonObject) -> JsonObject:
+    async def cleaned(self, method: str, params: JsonObject) -> JsonObject:
         """`params` as they may go to the client and into the ledger. What is large is masked off the loop."""
         if is_large(params, MAX_INLINE_BYTES):
-            return await asyncio.to_thread(self.masked, params)
-        return self.masked(params)
+            return await asyncio.to_thread(self.masked, method, params)
+        return self.masked(method, params)
 
-    def masked(self, params: JsonObject, known: frozenset[str] = frozenset()) -> JsonObject:
+    def masked(self, method: str, params: JsonObject, known: frozenset[str] = frozenset()) -> JsonObject:
         """As `cleaned`, at once; what is `known` to the client, since it wrote it, stays as it is."""
         secrets = self.call.outbound.open().secrets if self.call.outbound else {}
-        plain = {key for key, value in params.items() if key in known or _is_plumbing(key, value)}
+        plain = {key for key, value in params.items() if key in known or _is_plumbing(method, key, value)}
         said = {key: value for key, value in params.items() if key not in plain}
         changed, _ = without_echoes(said, secrets)
         if self.masker is not None:
@@ -72,10 +73,10 @@ class MaskedChannel:
         return {**kept, **changed}
 
 
-def _is_plumbing(key: str, value: Json) -> bool:
+def _is_plumbing(method: str, key: str, value: Json) -> bool:
     """Whether a member tells calls, levels or things apart; then masking would break it, and it can hold little."""
     match key:
-        case "progressToken" | "requestId":
+        case "progressToken" | "requestId" if method == _NAMES_A_CALL[key]:
             return isinstance(value, int) or (isinstance(value, str) and len(value) <= MAX_TOKEN_CHARS)
         case "level":
             return value in _LEVELS if isinstance(value, str) else False

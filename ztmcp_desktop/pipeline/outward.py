@@ -80,7 +80,7 @@ class Outward:
         if signs and self._blocks(asked, signs):
             raise Denial(Code.BLOCKED_CONTENT, f"a rule blocks what has these signs: {', '.join(signs)}")
         masker = self._masker if self._servers.get(call.server).mask_results else None
-        params = MaskedChannel(call=call, channel=NoChannel(), masker=masker).masked(call.params, plain)
+        params = MaskedChannel(call=call, channel=NoChannel(), masker=masker).masked(call.method, call.params, plain)
         untrusted_meta = params.pop("_meta", {})
         meta = {k: v for k, v in untrusted_meta.items() if not k.startswith(OUR_META)} if untrusted_meta else {}
         if signs:

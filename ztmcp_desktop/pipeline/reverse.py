@@ -25,7 +25,7 @@ class Reverse:
             return _refused(call, Denial(Code.GATEWAY_FAULT, "this request has no way to a client"))
         try:
             # Before the gate, so that what is recorded and shown is what the client will get.
-            return await self._gate.run(call.with_params(await channel.cleaned(call.params)))
+            return await self._gate.run(call.with_params(await channel.cleaned(call.method, call.params)))
         except Denial as denial:
             return _refused(call, denial)
 
