@@ -247,3 +247,13 @@ async def test_the_stream_of_an_answer_ends_soon_after_the_answer(behind: Behind
     assert len(left_open) == 3
     # Each would keep one of the connections that all remote servers share.
     await until(lambda: left_open == [])
+
+
+@pytest.mark.parametrize("modern", [False, True])
+async def test_a_conversation_that_is_over_leaves_no_task(behind: Behind, site: Site, modern: bool) -> None:
+    site.modern = modern
+    await behind.approve()
+    before = asyncio.all_tasks()
+    await send(behind, era=Era.MODERN if modern else Era.LEGACY)
+    await behind.upstreams.stop()
+    await until(lambda: not [task for task in asyncio.all_tasks() - before if "Upstream" in repr(task.get_coro())])

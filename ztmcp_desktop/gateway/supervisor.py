@@ -102,8 +102,10 @@ class Upstream:
 
     async def _watched(self, talk: Conversation) -> None:
         relisting = asyncio.create_task(self._relisted(talk))
-        await talk.connection.ended.wait()
-        relisting.cancel()
+        try:
+            await talk.connection.ended.wait()
+        finally:
+            relisting.cancel()
         await self.hearing.close(_over())
         await talk.connection.close(_over())
 
