@@ -11,7 +11,7 @@ import pytest
 
 from tests.gateway.behind import Behind, SilentChannel, command, until
 from tests.gateway.ear import Ear
-from ztmcp_desktop.domain.call import Outbound
+from ztmcp_desktop.domain.call import Outbound, Reply
 from ztmcp_desktop.domain.denial import Code
 from ztmcp_desktop.domain.json import JsonObject
 from ztmcp_desktop.domain.names import ClientName
@@ -388,4 +388,31 @@ async def test_who_listens_anew_while_the_servers_stream_is_down_waits_until_it_
     assert len(room.subscribed) > 1
     await room.say(room.updated())
     await until(lambda: first.heard and second.heard)
+    await room.behind.close()
+
+
+async def test_who_asks_twice_at_once_hears_though_one_was_in_vain(tmp_path: Path) -> None:
+    room = Room("legacy", tmp_path / "trace")
+    await room.behind.approve()
+    ear = own(room)
+    room.join(ear)
+    await room.say()
+    [slot] = room.behind.upstreams._slots.matching(None, None)
+    assert slot.upstream is not None
+    hearing, refused = slot.upstream.hearing, asyncio.Event()
+    call = room.behind.call(client=ear.client, method=SUBSCRIBE, params={"uri": URI}, subscriber=ear)
+
+    async def fails() -> Reply:
+        await refused.wait()
+        return Reply(body={"code": 1, "message": "not now"}, is_error=True)
+
+    async def works() -> Reply:
+        return Reply(body={})
+
+    both = [asyncio.create_task(hearing.run(call.proved(Restored(kinds=())), ask)) for ask in (fails, works)]
+    await asyncio.sleep(0)
+    refused.set()
+    assert [(await one).is_error for one in both] == [True, False]
+    await room.say(room.updated())
+    await until(lambda: ear.heard)
     await room.behind.close()

@@ -82,11 +82,15 @@ class Hearing:
 
     async def _begun(self, call: Call, listener: Listener, uri: str, subscribing: Subscribing, ask: Ask) -> Reply:
         # Before the server is asked: what it says with its answer must not be lost.
-        self._listeners.wish(self._key, uri, listener, named=not call.proof(Restored).kinds)
+        named = not call.proof(Restored).kinds
+        self._listeners.wish(self._key, uri, listener, named=named)
         good = False
         try:
             reply = await subscribing.add(uri, ask)
             good = not reply.is_error
+            if good:
+                # It may have asked twice at once, and the other time in vain.
+                self._listeners.wish(self._key, uri, listener, named=named)
         finally:
             if not good:
                 self._listeners.withdraw(self._key, uri, listener)
