@@ -88,6 +88,16 @@ async def test_what_comes_before_the_stream_waits_for_it_in_order_and_the_oldest
     assert uris == ["file:///3", "file:///4", "file:///5"]
 
 
+@pytest.mark.attack("C13")
+async def test_what_waits_for_a_stream_when_all_is_stopped_is_not_heard_any_more(front: Front) -> None:
+    number = await front.initialize()
+    session_of(front, number).tell(UPDATED, {"uri": "file:///before"})
+    front.listeners.end(None, None, Denial(Code.LOCKED_DOWN, "everything is locked"))
+    session_of(front, number).tell(UPDATED, {"uri": "file:///after"})
+    async with standing(front, number) as heard:
+        assert (await read_event(heard))["params"]["uri"] == "file:///after"
+
+
 @pytest.mark.parametrize(("level", "heard"), [(None, [True, True]), ("error", [False, True])])
 async def test_a_session_hears_of_the_log_what_it_set(front: Front, level: str | None, heard: list[bool]) -> None:
     number = await front.initialize()

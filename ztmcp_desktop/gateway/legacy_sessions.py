@@ -112,7 +112,11 @@ class LegacySession:
             standing.offer(self._unheard.popleft())
 
     def lost(self, why: Denial) -> None:
-        """It outlives the server's conversations; what it has subscribed to is subscribed to again in the next."""
+        """It outlives the server's conversations; what it has subscribed to is subscribed to again in the next.
+
+        What still waits for its stream is dropped: somebody stopped the server, and lockdown may be the reason.
+        """
+        self._unheard.clear()
 
     def close(self) -> None:
         """Cancel what is in flight and end the open stream."""
