@@ -416,3 +416,17 @@ async def test_who_asks_twice_at_once_hears_though_one_was_in_vain(tmp_path: Pat
     await room.say(room.updated())
     await until(lambda: ear.heard)
     await room.behind.close()
+
+
+@pytest.mark.attack("N8")
+async def test_a_server_fills_the_ledger_unasked_at_a_slow_pace_only(tmp_path: Path) -> None:
+    room = Room("legacy", tmp_path / "trace")
+    await room.behind.approve()
+    room.join(*(Ear() for _ in range(4)))
+    large = {"method": "notifications/custom", "params": {"text": "x" * 40_000}}
+    began = asyncio.get_running_loop().time()
+    await room.say(*[large for _ in range(3)])
+    await until(lambda: len(room.behind.person.told) >= 8)
+    # 160 kB were put on record for the first; the second waits until that is 64 kB a second.
+    assert asyncio.get_running_loop().time() - began > 2
+    await room.behind.close()

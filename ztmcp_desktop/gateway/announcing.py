@@ -26,6 +26,8 @@ from ztmcp_desktop.ports import Clock, ReverseGate
 MAX_WAITING = 1000
 MAX_BYTES = 64 * 1024
 MAX_A_SECOND = 20
+MAX_BYTES_A_SECOND = 64 * 1024
+"""Each is a row in the ledger for each who hears it, and nobody has asked for it."""
 
 Refresh = Callable[[], Awaitable[None]]
 
@@ -91,7 +93,7 @@ class Announcer:
     async def _run(self) -> None:
         loop = asyncio.get_running_loop()
         while True:
-            began = loop.time()
+            began, passed_bytes = loop.time(), 0
             for _ in range(MAX_A_SECOND):
                 while not self._waiting:
                     self._wake.clear()
@@ -99,18 +101,23 @@ class Announcer:
                 method, same = next(iter(self._waiting))
                 params = self._waiting.pop((method, same))
                 try:
-                    await self._announce(method, params)
+                    passed_bytes += len(encode(params)) * await self._announce(method, params)
                 except Exception:  # noqa: BLE001 - the root of a task: one notification must not end all others
                     _log.error("a notification could not be passed on")
-            await asyncio.sleep(max(0.0, began + 1.0 - loop.time()))
+                if passed_bytes > MAX_BYTES_A_SECOND:
+                    break
+            await asyncio.sleep(max(1.0, passed_bytes / MAX_BYTES_A_SECOND) - (loop.time() - began))
 
-    async def _announce(self, method: str, params: JsonObject) -> None:
+    async def _announce(self, method: str, params: JsonObject) -> int:
+        """Pass it on; to how many."""
         if method in LISTS:
             # One that does not list any more is refused at the next call; here it only matters that it was looked at.
             with suppress(Denial):
                 await self._refresh()
-        for listener, named in self.listeners.hearing(self.key, method, params):
+        found = self.listeners.hearing(self.key, method, params)
+        for listener, named in found:
             await self._pass_on(listener, method, params, named)
+        return len(found)
 
     async def _pass_on(self, listener: Listener, method: str, params: JsonObject, named: bool) -> None:
         outbound = Sealed(Outbound(params={}, secrets=self._secrets))
