@@ -5,9 +5,9 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Any
 
-import sqlglot
-from sqlglot import exp
+from sqlglot import Dialect, Token, exp
 from sqlglot.errors import SqlglotError
 
 from ztmcp_desktop.domain.risk import Risk
@@ -16,7 +16,8 @@ from ztmcp_desktop.scan.words import word_set
 MAX_SQL_CHARS = 20_000
 MAX_STATEMENTS = 50
 MAX_NESTING = 60
-MAX_OPEN_JOINS = 6
+FREE_STEPS = 2000
+STEPS_A_TOKEN = 40
 MAX_REMEMBERED = 64
 DIALECTS = ("sqlite", "postgres", "mysql", "tsql")
 
@@ -45,8 +46,6 @@ _HARMLESS_FUNCTIONS = {
 # Where dialects differ about what is text or remark and what is a statement: `#`, backslashes, dollar quotes, `--`
 # without a space behind it, remarks in remarks.
 _READ_DIFFERENTLY = re.compile(r"#|\\|\$\w*\$|--(?=\S)|/\*(?:(?!\*/).)*?/\*", re.DOTALL)
-# The parser reads on behind a join that has no condition of its own, and then begins again: each doubles its time.
-_JOIN_WITH_CONDITION = re.compile(r"JOIN\s+[\w.]+(?:\s+(?:AS\s+)?\w+)?\s+(?:ON|USING)\b")
 # Transact-SQL needs no semicolon: `SELECT 1 DELETE FROM t` is two statements, which the parser takes for a new name.
 _BEGIN_STATEMENTS = word_set(
     "alter backup begin bulk checkpoint close commit create dbcc deallocate declare delete deny drop dump exec execute "
@@ -85,13 +84,12 @@ def worst(risks: Iterator[Risk] | tuple[Risk, ...] | list[Risk]) -> Risk:
 def statements(untrusted_text: str, dialect: str | None = None) -> SqlVerdict:
     """What a text of one or more statements may do, in this sqlglot dialect or, without one, at worst in any of ours.
 
-    Texts that are too long, too deep, not parsable, or joined without conditions too often are `UNKNOWN`; so are
-    functions and commands that we do not know, and texts that one dialect cannot parse and another may read as other
-    statements.
+    Texts that are too long, too deep, too hard or not parsable are `UNKNOWN`; so are functions and commands that we do
+    not know, and texts that one dialect cannot parse and another may read as other statements.
     """
     if len(untrusted_text) > MAX_SQL_CHARS or untrusted_text.count("(") > MAX_NESTING * 4 or "/*!" in untrusted_text:
         return _UNKNOWN
-    if _depth(untrusted_text) > MAX_NESTING or _open_joins(untrusted_text.upper()) > MAX_OPEN_JOINS:
+    if _depth(untrusted_text) > MAX_NESTING:
         return _UNKNOWN
     dialects = (dialect,) if dialect else DIALECTS
     verdicts = [v for name in dialects if (v := _parse(untrusted_text, name)) is not None]
@@ -119,18 +117,45 @@ def _depth(text: str) -> int:
     return deepest
 
 
-def _open_joins(upper: str) -> int:
-    """At least as many as there are joins whose condition does not follow the table at once."""
-    joins = upper.count("JOIN")
-    return joins - len(_JOIN_WITH_CONDITION.findall(upper)) if joins > MAX_OPEN_JOINS else joins
+class _TooManySteps(Exception):  # noqa: N818 - nothing of sqlglot's, or the parser would go on
+    """The parser went to and fro for too long."""
+
+
+@lru_cache(maxsize=len(DIALECTS))
+def _limited(name: str) -> type[Any]:
+    """The parser of this dialect, which ends after so many steps for each token.
+
+    Where something can be read in two ways it reads on in one, and then begins again with the other; behind a join
+    without a condition, or in types in types, each of these doubles what all before it took.
+    """
+
+    class Limited(Dialect.get_or_raise(name).parser_class):  # type: ignore[misc]
+        left = 0
+
+        def parse(self, tokens: list[Token], sql: str) -> list[exp.Expr | None]:
+            self.left = FREE_STEPS + STEPS_A_TOKEN * len(tokens)
+            found: list[exp.Expr | None] = super().parse(tokens, sql)
+            return found
+
+        def _advance(self, times: int = 1) -> None:
+            self.left -= 1
+            if self.left < 0:
+                raise _TooManySteps
+            super()._advance(times)
+
+    return Limited
 
 
 def _parse(text: str, dialect: str) -> SqlVerdict | None:
     try:
-        parsed = [tree for tree in sqlglot.parse(text, read=dialect) if tree is not None]
+        spoken = Dialect.get_or_raise(dialect)
+        found = _limited(dialect)(dialect=spoken).parse(spoken.tokenize(text), text)
+        parsed = [tree for tree in found if tree is not None]
         if not parsed or len(parsed) > MAX_STATEMENTS:
             return None if not parsed else _UNKNOWN
         judged = [_judge(tree) for tree in parsed]
+    except _TooManySteps:
+        return _UNKNOWN
     except (SqlglotError, RecursionError, ValueError):
         return None
     writes = {name for tree in parsed for name in _written(tree)}
