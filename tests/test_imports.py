@@ -45,3 +45,17 @@ def test_quick_commands_load_neither_the_sdk_nor_qt(arguments: str) -> None:
         "    main()\n"
     )
     assert loaded_by(code).isdisjoint({"mcp", "mcp_types", "PySide6", "aiohttp", "cedarpy", "keyring"})
+
+
+def test_qt_does_not_stay_in_the_way_of_later_imports() -> None:
+    code = (
+        "import builtins, linecache\n"
+        "plain = builtins.__import__\n"
+        "from ztmcp_desktop.ui import qt\n"
+        "qt.load()\n"
+        "assert builtins.__import__ is plain\n"
+        "read = len(linecache.cache)\n"
+        "import ztmcp_desktop.ui.application\n"
+        "assert len(linecache.cache) == read, 'the sources of modules stay in memory'\n"
+    )
+    assert "PySide6" in loaded_by(code)

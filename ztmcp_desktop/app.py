@@ -108,6 +108,9 @@ def run_with_window(port: int | None) -> int:
 
 def _serve_window(home: Home, settings: Settings) -> int:
     # Qt comes late, so that a gateway without a window never loads it; the SDK comes later still, after the painting.
+    from ztmcp_desktop.ui import qt
+
+    qt.load()
     from ztmcp_desktop.ui.application import make_application, run_window
 
     make_application()

@@ -1,7 +1,6 @@
 """The gateway that serves: the parts, with the endpoint and the control socket open."""
 
 import gc
-import linecache
 from pathlib import Path
 
 from ztmcp_desktop.control.assembly import Parts, assemble
@@ -75,8 +74,6 @@ class Serving:
 
 def _settle_memory() -> None:
     """Leave what was loaded until now out of later collections: each walk through it held up every call for 60 ms."""
-    # Once Qt is loaded, its import hook reads the source of every module, and 20 MiB of text would stay here.
-    linecache.clearcache()
     gc.collect()
     gc.freeze()
     gc.set_threshold(COLLECT_AFTER, *gc.get_threshold()[1:])
