@@ -5,8 +5,9 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from datetime import datetime
 from typing import Protocol
 
-from ztmcp_desktop.domain.call import Call, Peer, Reply, Subscriber
-from ztmcp_desktop.domain.client import Client, Principal, Process
+from ztmcp_desktop.domain.call import Call, Reply, Subscriber
+from ztmcp_desktop.domain.caller import Caller, Program
+from ztmcp_desktop.domain.client import Client, Principal
 from ztmcp_desktop.domain.consent import DeskEvent, Grant, Proposal, Question, Withdrawal
 from ztmcp_desktop.domain.json import JsonObject
 from ztmcp_desktop.domain.ledger import Draft, Entry, Filters, TimelineItem, Verification
@@ -192,14 +193,26 @@ class ClientBook(Protocol):
     def confirm(self, principal: Principal, server: ServerName) -> None:
         """Check again that the principal's token is alive and for this server. Raises as `authenticate`."""
 
+    def meet(self, principal: Principal, caller: Caller) -> Program | None:
+        """Note who calls with this token; the program that it was known with where this is another one.
+
+        None means that nothing speaks against it: the same program as before, or the first that is known. A caller
+        that cannot be found out is another one, where one is known.
+        """
+
+    def accept(self, principal: Principal, caller: Caller) -> None:
+        """The person has seen that another program uses the token, and said yes: it counts as known from now on."""
+
     def all(self) -> tuple[Client, ...]:
         """Every client, by name, expired ones too."""
 
-    def add(self, name: ClientName, servers: tuple[ServerName, ...], life_s: float) -> Sealed[str]:
+    def add(self, name: ClientName, servers: tuple[ServerName, ...], life_s: float, bridge: str = "") -> Sealed[str]:
         """Make a client and give its token, which is never to be had again.
 
+        `bridge` is the place of a program that comes over the bridge; then the token opens nothing.
+
         Raises:
-            Denial: the name is taken or no name (`not-permitted`).
+            Denial: the name is taken or no name, or the program is a client already (`not-permitted`).
         """
 
     def revoke(self, name: ClientName) -> bool:
@@ -412,13 +425,6 @@ class RuntimeResolver(Protocol):
         Raises:
             Denial: it cannot be resolved (`server-unavailable`) or lies where no limit may reach (`outside-limits`).
         """
-
-
-class PeerLookup(Protocol):
-    """Who is at the other end of a local connection, as the operating system says."""
-
-    async def process(self, peer: Peer) -> Process | None:
-        """The process, None where the system does not tell."""
 
 
 class Lockdown(Protocol):

@@ -23,6 +23,7 @@ from ztmcp_desktop.gateway.exchange import Timing
 from ztmcp_desktop.gateway.http_server import HttpServer
 from ztmcp_desktop.gateway.listeners import Listeners
 from ztmcp_desktop.gateway.listing import Listing
+from ztmcp_desktop.gateway.peers import Peers
 from ztmcp_desktop.gateway.sessions import Sessions
 from ztmcp_desktop.settings import Settings
 
@@ -256,6 +257,7 @@ async def front_door(timing: Timing | None = None, **settings: Any) -> AsyncIter
         ledger=ledger,
         settings=set_up,
         clock=clock,
+        peers=Peers(),
         timing=timing,
         listeners=listeners,
     )

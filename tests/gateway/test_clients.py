@@ -1,12 +1,15 @@
 import base64
+from dataclasses import replace
 
 import pytest
 
 from tests.fakes import FakeClock, FakeStateStore
+from ztmcp_desktop.domain.caller import Attested, Program, Unknown
 from ztmcp_desktop.domain.client import Principal
 from ztmcp_desktop.domain.denial import Code, Denial
 from ztmcp_desktop.domain.json import JsonObject
 from ztmcp_desktop.domain.names import ClientName, ServerName, SessionId
+from ztmcp_desktop.gateway.acquaintances import MAX_SEEN
 from ztmcp_desktop.gateway.clients import Clients
 from ztmcp_desktop.gateway.sessions import Sessions
 
@@ -153,3 +156,109 @@ def test_a_session_spans_servers_and_ends_after_silence(book: Book) -> None:
 
     assert later.session != first.session
     assert book.ended == [(A, first.session)]
+
+
+NODE = Program(path="/usr/bin/node", sha256="1" * 64, script="/opt/a/cli.js", script_sha256="2" * 64)
+CURL = Program(path="/usr/bin/curl", sha256="3" * 64)
+
+
+def attested(program: Program) -> Attested:
+    return Attested(pid=7, owner="u", program=program)
+
+
+def book_with(program: Program) -> tuple[Book, Principal]:
+    book = Book()
+    principal = book.clients.authenticate(book.add(), FILES)
+    assert book.clients.meet(principal, attested(program)) is None
+    return book, principal
+
+
+@pytest.mark.attack("P14")
+@pytest.mark.parametrize(
+    "other",
+    [
+        CURL,
+        replace(NODE, sha256="4" * 64),
+        replace(NODE, script="/opt/b/cli.js"),
+        replace(NODE, script_sha256="4" * 64),
+        replace(NODE, path="/tmp/node"),
+    ],
+)
+def test_a_token_that_turns_up_from_another_program_is_told_from_the_first_until_the_person_says_yes(
+    other: Program,
+) -> None:
+    book, principal = book_with(NODE)
+    for clients in (book.clients, book.clients, book.reopen()):
+        assert clients.meet(principal, attested(other)) == NODE
+    assert book.clients.meet(principal, attested(NODE)) is None
+    book.clients.accept(principal, attested(other))
+    for clients in (book.clients, book.reopen()):
+        assert clients.meet(principal, attested(other)) is None
+        assert clients.meet(principal, attested(NODE)) is None
+
+
+@pytest.mark.attack("P14")
+def test_a_caller_that_cannot_be_found_out_is_another_one_where_one_is_known() -> None:
+    unknown = Unknown(why="the connection was closed")
+    book, principal = book_with(NODE)
+    assert book.clients.meet(principal, unknown) == NODE
+    book.clients.accept(principal, unknown)
+    assert book.clients.meet(principal, unknown) == NODE
+
+    fresh = Book()
+    first = fresh.clients.authenticate(fresh.add(), FILES)
+    assert fresh.clients.meet(first, unknown) is None
+    assert fresh.clients.all()[0].seen == ()
+
+
+def test_the_first_and_the_last_program_are_kept_and_many_strangers_push_out_neither_what_is_known() -> None:
+    book, principal = book_with(NODE)
+    book.clients.accept(principal, attested(CURL))
+    for number in range(40):
+        stranger = replace(CURL, sha256=f"{number:064x}")
+        assert book.clients.meet(principal, attested(stranger)) == CURL
+    client = book.reopen().all()[0]
+    assert len(client.seen) == MAX_SEEN
+    assert [seen.program for seen in client.seen if seen.accepted] == [NODE, CURL]
+    assert client.last == stranger
+    assert book.clients.meet(principal, attested(CURL)) is None
+
+
+def test_a_call_from_the_program_of_the_last_one_writes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    book, principal = book_with(NODE)
+
+    def refuse(name: str, record: JsonObject) -> None:
+        raise AssertionError(name)
+
+    monkeypatch.setattr(book.state, "save", refuse)
+    assert book.clients.meet(principal, attested(NODE)) is None
+    with pytest.raises(AssertionError):
+        book.clients.meet(principal, attested(CURL))
+
+
+@pytest.mark.attack("P14")
+def test_a_client_of_the_bridge_is_known_by_its_program_and_its_token_opens_nothing() -> None:
+    book = Book()
+    token = book.clients.add(A, (FILES,), 3600, bridge=NODE.place).open()
+    assert refusal(book.clients, token) is Code.UNAUTHENTICATED
+    assert book.clients.admit(NODE, FILES).client == A
+    assert book.clients.admit(replace(NODE, sha256="9" * 64), FILES).client == A
+    for program, server in ((CURL, FILES), (replace(NODE, script="/opt/b/cli.js"), FILES), (NODE, MAIL)):
+        with pytest.raises(Denial) as denied:
+            book.clients.admit(program, server)
+        assert denied.value.code is Code.UNAUTHENTICATED
+    with pytest.raises(Denial):
+        book.clients.add(B, (FILES,), 3600, bridge=NODE.place)
+    book.clients.revoke(A)
+    with pytest.raises(Denial):
+        book.clients.admit(NODE, FILES)
+
+
+def test_a_record_of_an_earlier_version_is_read() -> None:
+    book = Book()
+    token = book.add()
+    rows = book.state.records["clients"]["clients"]
+    book.state.records["clients"] = {
+        "clients": [{key: row[key] for key in row if key not in {"bridge", "seen", "last"}} for row in rows]
+    }
+    assert book.reopen().authenticate(token, FILES).client == A

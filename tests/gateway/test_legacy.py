@@ -1,5 +1,6 @@
 import asyncio
 import json
+import os
 
 import psutil
 import pytest
@@ -16,6 +17,7 @@ from tests.gateway.front import (
     until,
 )
 from ztmcp_desktop.domain.call import Call, Reply
+from ztmcp_desktop.domain.caller import Attested
 from ztmcp_desktop.domain.denial import Code, Denial
 from ztmcp_desktop.domain.names import ClientName
 from ztmcp_desktop.domain.offer import Era
@@ -154,8 +156,9 @@ async def test_a_call_carries_who_asks_and_from_where(front: Front) -> None:
     call = front.gate.seen[-1]
     assert (call.principal.client, call.server, call.era, call.subject) == ("tests", "files", Era.LEGACY, "echo")
     assert call.client_capabilities == {"roots": {}}
-    assert call.peer is not None
-    assert call.peer.host == "127.0.0.1"
+    assert isinstance(call.caller, Attested)
+    assert call.caller.pid == os.getpid()
+    assert call.claimed == "t"
 
 
 @pytest.mark.attack("C8")

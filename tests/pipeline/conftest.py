@@ -15,8 +15,9 @@ from tests.fakes import (
     make_call,
     make_digester,
 )
-from ztmcp_desktop.domain.call import Call, Peer
-from ztmcp_desktop.domain.client import Process
+from ztmcp_desktop.domain.call import Call
+from ztmcp_desktop.domain.caller import Caller
+from ztmcp_desktop.domain.client import Principal
 from ztmcp_desktop.domain.denial import Code, Denial
 from ztmcp_desktop.domain.digest import Digester
 from ztmcp_desktop.domain.json import JsonObject
@@ -46,9 +47,14 @@ class FakeLock:
     locked = False
 
 
-class NoPeers:
-    async def process(self, peer: Peer) -> Process | None:
-        return None
+class Acquaintances:
+    """The one thing that consent asks of the client book: that a program was accepted."""
+
+    def __init__(self) -> None:
+        self.accepted: list[Caller] = []
+
+    def accept(self, principal: Principal, caller: Caller) -> None:
+        self.accepted.append(caller)
 
 
 @dataclass
@@ -67,6 +73,7 @@ class World:
     lockdown: FakeLock = field(default_factory=FakeLock)
     digester: Digester = field(default_factory=make_digester)
     settings: Settings = field(default_factory=Settings)
+    clients: Acquaintances = field(default_factory=Acquaintances)
 
     def __post_init__(self) -> None:
         self.servers = FakeServers(self.server)
@@ -78,7 +85,7 @@ class World:
                 grants=self.grants,
                 servers=self.servers,
                 upstreams=self.upstreams,  # type: ignore[arg-type]
-                peers=NoPeers(),
+                clients=self.clients,  # type: ignore[arg-type]
                 ledger=self.ledger,
                 lockdown=self.lockdown,
                 digester=self.digester,

@@ -3,15 +3,16 @@
 import asyncio
 import inspect
 from collections.abc import Iterator
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.fakes import FakeDesk, FakePolicy, FakeVault, make_call, make_pin
-from tests.pipeline.conftest import NoPeers, World
-from ztmcp_desktop.domain.call import Call, Peer, Reply
+from tests.pipeline.conftest import World
+from ztmcp_desktop.domain.call import Call, Reply
+from ztmcp_desktop.domain.caller import Caller, Program
 from ztmcp_desktop.domain.client import Principal
 from ztmcp_desktop.domain.consent import Scope, Verdict
 from ztmcp_desktop.domain.denial import Code, Denial
@@ -84,6 +85,12 @@ class Clients:
     def confirm(self, principal: Principal, server: ServerName) -> None:
         return
 
+    def meet(self, principal: Principal, caller: Caller) -> Program | None:
+        return Program(path="/usr/bin/before", sha256="0" * 64)
+
+    def accept(self, principal: Principal, caller: Caller) -> None:
+        return
+
 
 class Catalogue:
     def identify(self, server: ServerName, kind: ItemKind | None, subject: str) -> Pin:
@@ -115,7 +122,6 @@ def parts_of(world: World, counter: Counter, folder: Path) -> PipelineParts:
         "upstreams": world.upstreams,
         "lists": Lists(),
         "desk": world.desk,
-        "peers": NoPeers(),
         "ledger": world.ledger,
         "lockdown": world.lockdown,
         "redact": redact,
@@ -150,7 +156,7 @@ async def test_whichever_port_fails_no_result_leaves_that_was_not_allowed_and_re
 ) -> None:
     refused = 0
     for world, counter, parts in failures(kind, tmp_path):
-        call = replace(make_call("write_file", {"path": str(tmp_path / "a")}), peer=Peer(host="127.0.0.1", port=1))
+        call = make_call("write_file", {"path": str(tmp_path / "a")})
         try:
             await asyncio.wait_for(build_pipeline(parts).run(call), 10)
         except (Denial, kind):

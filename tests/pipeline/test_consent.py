@@ -7,11 +7,13 @@ import pytest
 
 from tests.fakes import FakeDesk, FakeTicket
 from tests.pipeline.conftest import World, judged_call
+from ztmcp_desktop.domain.call import Call
+from ztmcp_desktop.domain.caller import Attested, Caller, Program, Unknown
 from ztmcp_desktop.domain.consent import Answer, DeskEvent, Proposal, Question, Scope, Shown, Verdict, Withdrawal
 from ztmcp_desktop.domain.denial import Code, Denial
 from ztmcp_desktop.domain.ledger import EntryKind
 from ztmcp_desktop.domain.names import ClientName, Digest, SecretName, ServerName
-from ztmcp_desktop.domain.proof import Asking, Consented, ConsentedBy
+from ztmcp_desktop.domain.proof import Asking, Authenticated, Consented, ConsentedBy
 from ztmcp_desktop.domain.server import LocalCommand, Server
 from ztmcp_desktop.settings import Settings
 
@@ -204,3 +206,71 @@ async def test_a_question_whose_desk_breaks_goes_away(world: World) -> None:
     with pytest.raises(ValueError, match="broke"):
         await world.consent()(judged_call())
     assert world.desk.tickets[0].withdrawn is Withdrawal.CORE_STOPPED
+
+
+NODE = Program(path="/usr/bin/node", sha256="1" * 64, script="/opt/claude/cli.js", script_sha256="2" * 64)
+
+
+def stranger_call(caller: Caller, asking: Asking = Asking.UNASKED) -> Call:
+    """A call that a rule lets pass, from another program than the token was known with."""
+    call = judged_call(asking=asking)
+    strange = Authenticated(client=call.principal.client, server=call.server, unlike="/usr/bin/before")
+    return replace(call, caller=caller).proved(strange)
+
+
+FROM_NODE = Attested(pid=7, owner="u", program=NODE)
+
+
+@pytest.mark.attack("P14")
+async def test_another_program_than_before_is_asked_about_even_where_a_rule_would_let_it_pass(world: World) -> None:
+    world.desk.verdict = Verdict.DENY
+    with pytest.raises(Denial) as refused:
+        await world.consent()(stranger_call(FROM_NODE))
+    assert refused.value.code is Code.REFUSED_BY_PERSON
+    assert world.clients.accepted == []
+    question = world.desk.tickets[0].question
+    assert isinstance(question, Question)
+    [warning] = question.warnings
+    assert warning.startswith("Another program than before uses the token of tests: /usr/bin/node /opt/claude/cli.js.")
+    assert warning.endswith("Before it was /usr/bin/before")
+    assert question.caller == FROM_NODE
+
+
+@pytest.mark.attack("P14")
+async def test_another_program_than_before_gets_no_remembered_yes(world: World) -> None:
+    world.desk.verdict, world.desk.scope = Verdict.ALLOW, Scope.EXACT_SESSION
+    await world.consent()(judged_call())
+    world.desk.verdict = Verdict.DENY
+    with pytest.raises(Denial):
+        await world.consent()(stranger_call(FROM_NODE, Asking.ASK))
+    assert len(world.desk.tickets) == 2
+
+
+@pytest.mark.attack("P14")
+async def test_with_nobody_at_the_desk_another_program_gets_nothing(world: World) -> None:
+    world.desk.present = False
+    for caller in (FROM_NODE, Unknown(why="the connection was closed")):
+        with pytest.raises(Denial) as refused:
+            await world.consent()(stranger_call(caller))
+        assert refused.value.code is Code.NOBODY_THERE
+    assert world.clients.accepted == []
+
+
+async def test_a_yes_to_another_program_makes_it_known_and_remembers_nothing_else(world: World) -> None:
+    world.desk.verdict, world.desk.scope = Verdict.ALLOW, Scope.EXACT_SESSION
+    call = await world.consent()(stranger_call(FROM_NODE))
+    assert call.proof(Consented).by is ConsentedBy.PERSON
+    assert world.clients.accepted == [FROM_NODE]
+    assert world.grants.all() == ()
+    question = world.desk.tickets[0].question
+    assert isinstance(question, Question)
+    assert question.scopes == (Scope.ONCE,)
+
+
+async def test_what_the_system_reports_and_what_the_client_calls_itself_come_to_the_question(world: World) -> None:
+    world.desk.verdict = Verdict.ALLOW
+    await world.consent()(replace(judged_call(), caller=FROM_NODE, claimed="claude-desktop 1.0"))
+    question = world.desk.tickets[0].question
+    assert isinstance(question, Question)
+    assert (question.caller, question.claimed) == (FROM_NODE, "claude-desktop 1.0")
+    assert question.warnings == ()

@@ -3,13 +3,22 @@
 from dataclasses import replace
 from datetime import UTC, datetime
 
-from ztmcp_desktop.domain.client import Process
+from ztmcp_desktop.domain.caller import Attested, Program
 from ztmcp_desktop.domain.consent import Proposal, Question, Scope
 from ztmcp_desktop.domain.json import JsonObject
 from ztmcp_desktop.domain.names import CallId, ClientName, Digest, SecretName, ServerName
 from ztmcp_desktop.domain.risk import Risk
 
 NOW = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
+CALLER = Attested(
+    pid=4312,
+    owner="u",
+    program=Program(
+        path="/usr/bin/node", sha256="5f2c" * 16, script="/usr/lib/claude/cli.js", script_sha256="9b1d" * 16
+    ),
+    arguments=("node", "/usr/lib/claude/cli.js", "--mcp"),
+    parents=("/usr/bin/bash", "/usr/bin/gnome-terminal-server"),
+)
 DESCRIPTION = "Create a new file or overwrite an existing one with new content. Only works within allowed directories."
 WORST = (
     "plain \u202egnp.exe\u202c zero\u200bwidth \U000e0041\U000e0042 tag \x1b[31mred\x1b[0m "
@@ -38,7 +47,8 @@ def make_question(
         subject=subject,
         params={"name": subject, "arguments": arguments},
         risk=risk,
-        process=Process(pid=4312, executable="/usr/bin/node", arguments=("node", "/usr/lib/claude/cli.js", "--mcp")),
+        caller=CALLER,
+        claimed="claude-code 2.1",
         signs=() if plain else ("the name begins with the verb write",),
         because=("every tool call is asked about",),
         warnings=(),

@@ -3,8 +3,8 @@ from dataclasses import replace
 import pytest
 
 from tests.ui.core import make_item
-from tests.ui.samples import make_question
-from ztmcp_desktop.domain.client import Process
+from tests.ui.samples import CALLER, make_question
+from ztmcp_desktop.domain.caller import Unknown
 from ztmcp_desktop.domain.ledger import EntryKind
 from ztmcp_desktop.ui.consent_words import caller, kinds_sentence, notes
 from ztmcp_desktop.ui.details_words import _step
@@ -18,11 +18,27 @@ def test_kinds_are_counted_in_words() -> None:
 
 
 def test_a_caller_that_is_cut_can_be_read_in_full_below() -> None:
-    process = Process(pid=1, executable="/usr/bin/node", arguments=("node", "x" * 150 + "end"))
-    question = replace(make_question(), process=process)
-    assert "in full below" in caller(process)
+    question = replace(make_question(), caller=replace(CALLER, arguments=("node", "x" * 150 + "end")))
+    assert "in full below" in caller(question)
     assert dict(notes(question))["Asked by"].endswith("xend")
     assert "Asked by" not in dict(notes(make_question()))
+
+
+@pytest.mark.attack("P14")
+def test_what_a_client_calls_itself_stands_beside_what_the_system_reports_and_is_marked_as_its_own_words() -> None:
+    said = caller(make_question())
+    assert said.index("/usr/bin/node /usr/lib/claude/cli.js") < said.index("so the system says")
+    assert said.endswith("calls itself “claude-code 2.1”, which anybody can")
+    told = dict(notes(make_question()))
+    assert told["Program"] == "file 5f2c5f2c5f2c… · runs /usr/lib/claude/cli.js 9b1d9b1d9b1d… · user u"
+    assert told["Started by"] == "/usr/bin/bash ← /usr/bin/gnome-terminal-server"
+
+
+@pytest.mark.attack("P14")
+def test_a_caller_that_cannot_be_found_out_is_said_to_be_so_with_the_reason() -> None:
+    question = replace(make_question(), caller=Unknown(why="the connection was closed"), claimed="")
+    assert caller(question) == "The system does not say which program asked: the connection was closed."
+    assert {"Program", "Started by", "Asked by"}.isdisjoint(dict(notes(question)))
 
 
 @pytest.mark.parametrize(

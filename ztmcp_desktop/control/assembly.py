@@ -22,7 +22,6 @@ from ztmcp_desktop.gateway.clients import Clients
 from ztmcp_desktop.gateway.http_client import AiohttpClient
 from ztmcp_desktop.gateway.listeners import Listeners
 from ztmcp_desktop.gateway.listing import Listing
-from ztmcp_desktop.gateway.peers import Peers
 from ztmcp_desktop.gateway.sessions import Sessions
 from ztmcp_desktop.gateway.upstreams import StdioAndHttpUpstreams
 from ztmcp_desktop.pipeline.chain import Pipeline, PipelineParts, build_pipeline
@@ -142,7 +141,6 @@ async def _above(  # noqa: PLR0913, PLR0917 - the composition root's one step, s
             upstreams=upstreams,
             lists=Listing(catalogue),
             desk=desk,
-            peers=Peers(),
             ledger=store,
             lockdown=lockdown,
             redact=redact,

@@ -9,6 +9,7 @@ from ztmcp_desktop.control.socket import ControlSocket
 from ztmcp_desktop.domain.ledger import Draft, EntryKind
 from ztmcp_desktop.gateway.endpoint import Endpoint
 from ztmcp_desktop.gateway.http_server import HttpServer
+from ztmcp_desktop.gateway.peers import Peers
 from ztmcp_desktop.ports import ConsentDesk
 from ztmcp_desktop.settings import Home, Settings
 
@@ -41,6 +42,7 @@ class Serving:
             settings=settings,
             clock=parts.clock,
             listeners=parts.listeners,
+            peers=Peers(),
         )
         serving = cls(parts, endpoint)
         try:

@@ -6,6 +6,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Protocol, TypeVar
 
+from ztmcp_desktop.domain.caller import NOT_ASKED, Caller
 from ztmcp_desktop.domain.client import Principal
 from ztmcp_desktop.domain.denial import Code, Denial
 from ztmcp_desktop.domain.json import JsonObject
@@ -82,14 +83,6 @@ class Subscriber(Protocol):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Peer:
-    """The caller's end of the TCP connection, from which the operating system can tell its process."""
-
-    host: str
-    port: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Outbound:
     """What is really sent, secrets put in. Only ever held sealed.
 
@@ -112,7 +105,11 @@ class Reply:
 
 @dataclass(frozen=True, kw_only=True)
 class Call:
-    """A request, what was proved about it, and its reply. Stages give a new one; nothing in it is altered in place."""
+    """A request, what was proved about it, and its reply. Stages give a new one; nothing in it is altered in place.
+
+    `caller` is what the system reports of the other end, `claimed` what the client calls itself (`clientInfo`), which
+    is untrusted text. Neither decides who calls: that is the principal.
+    """
 
     # Without slots, because a copy of a dictionary costs a tenth of a copy member by member, and each stage makes one.
 
@@ -125,7 +122,8 @@ class Call:
     era: Era
     channel: Channel = field(repr=False, compare=False)
     direction: Direction = Direction.TO_SERVER
-    peer: Peer | None = None
+    caller: Caller = NOT_ASKED
+    claimed: str = ""
     client_capabilities: JsonObject = field(default_factory=dict)
     log_level: str | None = None
     subscriber: Subscriber | None = field(default=None, repr=False, compare=False)

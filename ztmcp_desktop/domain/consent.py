@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
-from ztmcp_desktop.domain.client import Process
+from ztmcp_desktop.domain.caller import Caller
 from ztmcp_desktop.domain.json import JsonObject
 from ztmcp_desktop.domain.names import CallId, ClientName, Digest, GrantId, SecretName, ServerName, SessionId
 from ztmcp_desktop.domain.proof import Kinds
@@ -31,6 +31,7 @@ class Question:
 
     `params` is exactly what is sent but for the secrets named here. `claims` is the pinned item, the server's own
     words. `sensitive` is what will leave; `because` says why it is asked; `signs` are the classifier's sentences.
+    `caller` is what the system reports of who asks, `claimed` what the client calls itself.
     """
 
     id: CallId
@@ -41,7 +42,8 @@ class Question:
     subject: str
     params: JsonObject
     risk: Risk
-    process: Process | None
+    caller: Caller
+    claimed: str
     signs: tuple[str, ...]
     because: tuple[str, ...]
     warnings: tuple[str, ...]

@@ -18,10 +18,14 @@ class Proof:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Authenticated(Proof):
-    """A live token of this client, for this server."""
+    """A live token of this client, for this server.
+
+    `unlike` is the program that the token was known with, where another one, or one that cannot be found out, uses it.
+    """
 
     client: ClientName
     server: ServerName
+    unlike: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

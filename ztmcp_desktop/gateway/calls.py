@@ -7,10 +7,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
-from ztmcp_desktop.domain.call import Call, Peer, Subscriber
+from ztmcp_desktop.domain.call import Call, Subscriber
+from ztmcp_desktop.domain.caller import Caller
 from ztmcp_desktop.domain.client import Principal
 from ztmcp_desktop.domain.denial import Code, Denial
-from ztmcp_desktop.domain.json import JsonObject
+from ztmcp_desktop.domain.json import Json, JsonObject
 from ztmcp_desktop.domain.names import CallId, ClientName, ServerName, SessionId
 from ztmcp_desktop.domain.offer import Era
 from ztmcp_desktop.gateway import sdk
@@ -23,18 +24,19 @@ from ztmcp_desktop.ports import Clock, Gate
 
 # Below whatever a server may report itself, so that its own progress still goes forward.
 _TINY_PROGRESS = 1e-6
+MAX_CLAIMED_CHARS = 80
 _WAITING = "waiting for the person or the server"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Arrival:
-    """An authenticated HTTP request for one server, and the way to answer it."""
+    """An authenticated message for one server, with who sent it as the system says, and the way to answer it."""
 
     principal: Principal
     server: ServerName
     headers: Pairs
     accepts: Accepts
-    peer: Peer | None
+    caller: Caller
     wire: Wire
 
 
@@ -45,6 +47,7 @@ class Framing:
     era: Era
     capabilities: JsonObject
     log_level: str | None = None
+    claimed: str = ""
 
 
 class Asker(Protocol):
@@ -108,7 +111,8 @@ class Calls:
             params=message.get("params", {}),
             era=framing.era,
             channel=ClientChannel(exchange, asker, framing),
-            peer=arrival.peer,
+            caller=arrival.caller,
+            claimed=framing.claimed,
             client_capabilities=framing.capabilities,
             log_level=framing.log_level,
             subscriber=subscriber,
@@ -141,6 +145,14 @@ class Calls:
         if call.era is Era.MODERN and isinstance(error, dict) and isinstance(error.get("code"), int):
             return Answer(message=answer.message, status=sdk.http_status(error["code"]))
         return answer
+
+
+def claimed_name(untrusted_info: Json) -> str:
+    """What the client calls itself in `clientInfo`; empty where it says nothing that could be one."""
+    if not isinstance(untrusted_info, dict):
+        return ""
+    said = (untrusted_info.get(key) for key in ("name", "version"))
+    return " ".join(part for part in said if isinstance(part, str))[:MAX_CLAIMED_CHARS]
 
 
 def _endings(call: Call, request_id: RequestId) -> Endings:

@@ -7,11 +7,13 @@ import secrets
 from collections.abc import Callable
 from datetime import datetime, timedelta
 
+from ztmcp_desktop.domain.caller import Attested, Caller, Program
 from ztmcp_desktop.domain.client import Client, Principal
 from ztmcp_desktop.domain.denial import Code, Denial
 from ztmcp_desktop.domain.json import JsonObject
 from ztmcp_desktop.domain.names import NAME_RULE, ClientName, ServerName, SessionId, TokenId, is_name
 from ztmcp_desktop.domain.sealed import Sealed
+from ztmcp_desktop.gateway.acquaintances import known_programs, read_seen, seen_row, with_program
 from ztmcp_desktop.gateway.sessions import Sessions
 from ztmcp_desktop.ports import Clock, StateStore
 
@@ -40,26 +42,67 @@ class Clients:
             for client in self._clients.values():
                 if hmac.compare_digest(client.token_hash, digest):
                     found = client
+        if found is None or found.bridge or not self._good_for(found, server):
+            raise _unauthenticated()
+        return self._principal(found)
+
+    def admit(self, program: Program, server: ServerName) -> Principal:
+        """Who comes over the bridge, known by the place of the program that started it. The session begins or goes on.
+
+        Raises:
+            Denial: the person let no such program call this server over the bridge (`unauthenticated`).
+        """
+        found = self.bridged(program)
         if found is None or not self._good_for(found, server):
             raise _unauthenticated()
-        session = self._sessions.touch(found.name, found.token)
-        return Principal(client=found.name, token=found.token, session=session)
+        return self._principal(found)
+
+    def bridged(self, program: Program) -> Client | None:
+        """The client that this program is over the bridge, expired or not."""
+        return next((client for client in self._clients.values() if client.bridge == program.place), None)
 
     def confirm(self, principal: Principal, server: ServerName) -> None:
         client = self._clients.get(principal.client)
         if client is None or client.token != principal.token or not self._good_for(client, server):
             raise _unauthenticated()
 
+    def meet(self, principal: Principal, caller: Caller) -> Program | None:
+        client = self._clients.get(principal.client)
+        if client is None or client.token != principal.token:
+            return None
+        known = known_programs(client)
+        if not isinstance(caller, Attested):
+            return known[-1] if known else None
+        if caller.program == client.last and caller.program in known:
+            return None
+        noted = with_program(client, caller.program, self._clock.now(), accepted=not known)
+        if noted.seen != client.seen:
+            self._store({**self._clients, client.name: noted})
+        else:
+            # Which of the programs that were seen called last is not worth a write to the disk.
+            self._clients[client.name] = noted
+        known = known_programs(noted)
+        return None if caller.program in known else known[-1]
+
+    def accept(self, principal: Principal, caller: Caller) -> None:
+        client = self._clients.get(principal.client)
+        if client is None or client.token != principal.token or not isinstance(caller, Attested):
+            return
+        noted = with_program(client, caller.program, self._clock.now(), accepted=True)
+        self._store({**self._clients, client.name: noted})
+
     def all(self) -> tuple[Client, ...]:
         return tuple(sorted(self._clients.values(), key=lambda client: client.name))
 
-    def add(self, name: ClientName, servers: tuple[ServerName, ...], life_s: float) -> Sealed[str]:
+    def add(self, name: ClientName, servers: tuple[ServerName, ...], life_s: float, bridge: str = "") -> Sealed[str]:
         if not is_name(name):
             raise Denial(Code.NOT_PERMITTED, NAME_RULE)
         if name in self._clients:
             raise Denial(Code.NOT_PERMITTED, f"there is a client {name} already; revoke it first")
         if len(self._clients) >= MAX_CLIENTS:
             raise Denial(Code.NOT_PERMITTED, f"there are {MAX_CLIENTS} clients already; revoke one first")
+        if bridge and any(client.bridge == bridge for client in self._clients.values()):
+            raise Denial(Code.NOT_PERMITTED, "this program is a client already; revoke that one first")
         if not 0 < life_s <= MAX_LIFE_S:
             raise Denial(Code.NOT_PERMITTED, "a token lives more than no time and at most ten years")
         token = TOKEN_PREFIX + secrets.token_urlsafe(_TOKEN_BYTES)
@@ -71,6 +114,7 @@ class Clients:
             servers=tuple(dict.fromkeys(servers)),
             created=now,
             expires=now + timedelta(seconds=life_s),
+            bridge=bridge,
         )
         self._store({**self._clients, name: client})
         return Sealed(token)
@@ -98,6 +142,10 @@ class Clients:
         self._state.save(_RECORD, {"clients": [_row(client) for client in clients.values()]})
         self._loaded = clients
 
+    def _principal(self, client: Client) -> Principal:
+        session = self._sessions.touch(client.name, client.token)
+        return Principal(client=client.name, token=client.token, session=session)
+
     def _good_for(self, client: Client, server: ServerName) -> bool:
         return server in client.servers and self._clock.now() < client.expires
 
@@ -118,6 +166,9 @@ def _row(client: Client) -> JsonObject:
         "servers": list(client.servers),
         "created": client.created.isoformat(),
         "expires": client.expires.isoformat(),
+        "bridge": client.bridge,
+        "seen": [seen_row(seen) for seen in client.seen],
+        "last": client.last.as_json() if client.last else None,
     }
 
 
@@ -131,6 +182,10 @@ def _read(record: JsonObject) -> dict[ClientName, Client]:
                 servers=tuple(ServerName(server) for server in row["servers"]),
                 created=datetime.fromisoformat(row["created"]),
                 expires=datetime.fromisoformat(row["expires"]),
+                # Records of earlier versions have none of these.
+                bridge=row.get("bridge", ""),
+                seen=tuple(read_seen(seen) for seen in row.get("seen", ())),
+                last=Program(**row["last"]) if row.get("last") else None,
             )
             for row in record["clients"]
         ]

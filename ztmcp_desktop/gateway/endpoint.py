@@ -3,9 +3,11 @@
 import asyncio
 import contextlib
 import re
+from dataclasses import replace
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from ztmcp_desktop.domain.caller import NOT_ASKED
 from ztmcp_desktop.domain.denial import Code, Denial
 from ztmcp_desktop.domain.ledger import Draft, EntryKind, Outcome
 from ztmcp_desktop.domain.names import ClientName, ServerName, SessionId, is_name
@@ -19,8 +21,8 @@ from ztmcp_desktop.gateway.intake import (
     accepts,
     bearer,
     decode_headers,
+    held_of,
     one,
-    peer_of,
     read_body,
     require_json,
 )
@@ -28,6 +30,7 @@ from ztmcp_desktop.gateway.legacy import LegacyDoor
 from ztmcp_desktop.gateway.legacy_sessions import LegacySession, LegacySessions
 from ztmcp_desktop.gateway.listeners import Listener, Listeners
 from ztmcp_desktop.gateway.modern import ModernDoor
+from ztmcp_desktop.gateway.peers import Peers
 from ztmcp_desktop.gateway.wire import INVALID_REQUEST, Rejection, RequestId, parse, request_id, require_shape
 from ztmcp_desktop.ports import Catalogue, ClientBook, Clock, Gate, Ledger
 from ztmcp_desktop.settings import Settings
@@ -53,8 +56,10 @@ class Endpoint:
         settings: Settings,
         clock: Clock,
         listeners: Listeners,
+        peers: Peers,
         timing: Timing | None = None,
     ) -> None:
+        self._peers = peers
         self._clients = clients
         self._ledger = ledger
         self._settings = settings
@@ -100,12 +105,15 @@ class Endpoint:
         number: RequestId | None = None
         try:
             principal = self._clients.authenticate(bearer(headers) or "", server)
+            # Only for those with a token, or anybody could keep us looking; while the body is read.
+            held = held_of(scope)
+            self._peers.begin(held)
             arrival = Arrival(
                 principal=principal,
                 server=server,
                 headers=headers,
                 accepts=accepts(headers),
-                peer=peer_of(scope["client"]),
+                caller=NOT_ASKED,
                 wire=wire_of(scope, receive, send),
             )
             if scope["method"] == "POST":
@@ -116,7 +124,8 @@ class Endpoint:
                 message = parse(body, self._settings.max_json_depth)
                 number = request_id(message) if "method" in message else None
                 require_shape(message)
-                # The body may have taken its time; the token must be alive still.
+                arrival = replace(arrival, caller=await self._peers.caller(held))
+                # That may have taken its time; the token must be alive still.
                 self._clients.confirm(principal, server)
                 door = self._legacy if self._is_legacy(headers) else self._modern
                 await door.post(arrival, message)

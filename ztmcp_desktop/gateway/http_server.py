@@ -15,6 +15,9 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from ztmcp_desktop.domain.denial import Code, Denial, Retry
 from ztmcp_desktop.gateway.exchange import ABORT
 from ztmcp_desktop.gateway.host_filter import ABSOLUTE_TARGET
+from ztmcp_desktop.gateway.intake import HELD
+from ztmcp_desktop.gateway.peers import Held
+from ztmcp_desktop.gateway.socket_owners import Ends
 
 MAX_CONNECTIONS = 512
 MAX_HEADER_BYTES = 32768
@@ -178,10 +181,13 @@ class _Connection(HttpToolsProtocol):
         self._in_headers = True
         self._header_bytes = 0
         self._deadline: asyncio.TimerHandle | None = None
+        self._held = Held(where=None)
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
         self.transport = _Corked(transport, self.loop)  # type: ignore[assignment]
+        if self.client is not None and self.server is not None and self.server[1] is not None:
+            self._held = Held(where=Ends(near=self.client, ours=(self.server[0], self.server[1])))
         self._expect_headers()
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -208,7 +214,7 @@ class _Connection(HttpToolsProtocol):
         size = sum(len(name) + len(value) for name, value in self.headers)
         if len(self.headers) > MAX_HEADERS or size > MAX_HEADER_BYTES:
             raise ValueError("the headers are too large")
-        self.scope["extensions"] = {ABORT: {"connection": self.transport.abort}}
+        self.scope["extensions"] = {ABORT: {"connection": self.transport.abort}, HELD: {"connection": self._held}}
         if not self.url.startswith(b"/"):
             # uvicorn drops the host of an absolute target; the filter must see that there was one.
             self.scope["extensions"][ABSOLUTE_TARGET] = {"form": "absolute"}

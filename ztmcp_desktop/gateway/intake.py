@@ -3,12 +3,15 @@
 import asyncio
 from collections.abc import Iterable
 
-from starlette.types import Receive
+from starlette.types import Receive, Scope
 
-from ztmcp_desktop.domain.call import Peer
 from ztmcp_desktop.domain.denial import Code
 from ztmcp_desktop.gateway.exchange import Accepts
+from ztmcp_desktop.gateway.peers import Held
 from ztmcp_desktop.gateway.wire import INVALID_REQUEST, Rejection
+
+HELD = "ztmcp.held"
+"""Key in the ASGI scope's `extensions`; its `connection` is what is kept for the connection of a request."""
 
 MAX_TOKEN_CHARS = 256
 _JSON_TYPES = {"*/*", "application/*", "application/json"}
@@ -100,9 +103,10 @@ async def read_body(receive: Receive, headers: Pairs, limit_bytes: int, patience
         raise Rejection(408, INVALID_REQUEST, "the body took too long", code=Code.TOO_SLOW) from None
 
 
-def peer_of(client: tuple[str, int] | None) -> Peer | None:
-    """The caller's end of the connection."""
-    return None if client is None else Peer(host=client[0], port=client[1])
+def held_of(scope: Scope) -> Held:
+    """What is kept for the request's connection; a server that keeps nothing leaves the caller unknown."""
+    kept = (scope.get("extensions") or {}).get(HELD, {}).get("connection")
+    return kept if isinstance(kept, Held) else Held(where=None)
 
 
 def _too_large() -> Rejection:

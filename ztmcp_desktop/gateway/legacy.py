@@ -6,7 +6,7 @@ from ztmcp_desktop.domain.json import JsonObject
 from ztmcp_desktop.domain.offer import Era
 from ztmcp_desktop.gateway import sdk
 from ztmcp_desktop.gateway.answers import send_bytes
-from ztmcp_desktop.gateway.calls import Arrival, Calls, Framing
+from ztmcp_desktop.gateway.calls import Arrival, Calls, Framing, claimed_name
 from ztmcp_desktop.gateway.exchange import Standing, Timing
 from ztmcp_desktop.gateway.intake import one
 from ztmcp_desktop.gateway.legacy_sessions import LegacySession, LegacySessions
@@ -48,7 +48,12 @@ class LegacyDoor:
                 arrival,
                 message,
                 number,
-                Framing(era=Era.LEGACY, capabilities=session.capabilities, log_level=session.log_level),
+                Framing(
+                    era=Era.LEGACY,
+                    capabilities=session.capabilities,
+                    log_level=session.log_level,
+                    claimed=session.claimed,
+                ),
                 asker=session,
                 subscriber=session,
                 began=lambda task: session.begin(number, task),
@@ -87,13 +92,14 @@ class LegacyDoor:
         if not isinstance(capabilities, dict) or len(orjson.dumps(capabilities)) > MAX_CAPABILITIES_BYTES:
             raise Rejection(400, INVALID_PARAMS, "the client's capabilities are no object, or too large")
         session = self._sessions.make(arrival.principal, arrival.server, capabilities)
+        session.claimed = claimed_name(message.get("params", {}).get("clientInfo"))
         # Live before it is answered: the client's next request may come before this one is over.
         self._sessions.admit(session)
         answer = await self._calls.serve(
             arrival,
             message,
             number,
-            Framing(era=Era.LEGACY, capabilities=capabilities),
+            Framing(era=Era.LEGACY, capabilities=capabilities, claimed=session.claimed),
             headers=((_SESSION_HEADER.encode(), session.id.encode()),),
             began=lambda task: session.begin(number, task),
         )

@@ -41,6 +41,7 @@ class LegacySession:
         self.capabilities = capabilities
         self.used_at = now
         self.log_level: str | None = None
+        self.claimed = ""
         self.in_flight: dict[RequestId, asyncio.Task[Answer]] = {}
         self.standing: Standing | None = None
         self._unheard: deque[JsonObject] = deque(maxlen=MAX_UNHEARD)

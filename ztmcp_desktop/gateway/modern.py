@@ -6,7 +6,7 @@ from ztmcp_desktop.domain.offer import Era, ItemKind
 from ztmcp_desktop.domain.subscription import LISTEN, SUBSCRIBE, SUBSCRIPTION_ID, UNSUBSCRIBE
 from ztmcp_desktop.gateway import sdk
 from ztmcp_desktop.gateway.answers import send_bytes, send_text
-from ztmcp_desktop.gateway.calls import Arrival, Calls, Framing
+from ztmcp_desktop.gateway.calls import Arrival, Calls, Framing, claimed_name
 from ztmcp_desktop.gateway.intake import one
 from ztmcp_desktop.gateway.wire import INVALID_REQUEST, METHOD_NOT_FOUND, Rejection, RequestId, request_id
 from ztmcp_desktop.ports import Catalogue
@@ -41,7 +41,12 @@ class ModernDoor:
         self._check_parameters(arrival, message)
         if message["method"] == LISTEN:
             message = _numbered(arrival, message, number)
-        framing = Framing(era=Era.MODERN, capabilities=envelope.capabilities, log_level=envelope.log_level)
+        framing = Framing(
+            era=Era.MODERN,
+            capabilities=envelope.capabilities,
+            log_level=envelope.log_level,
+            claimed=claimed_name(envelope.client_info),
+        )
         await self._calls.serve(arrival, message, number, framing)
 
     async def refuse_method(self, arrival: Arrival) -> None:

@@ -24,6 +24,7 @@ class Envelope:
 
     capabilities: JsonObject
     log_level: str | None
+    client_info: Json
 
 
 def load() -> None:
@@ -64,7 +65,11 @@ def read_envelope(message: JsonObject, headers: HeaderPairs) -> Envelope:
     if not isinstance(verdict.client_capabilities, dict):
         raise Rejection(400, INVALID_PARAMS, "the client's capabilities must be an object")
     level = message["params"]["_meta"].get(LOG_LEVEL_META)
-    return Envelope(capabilities=verdict.client_capabilities, log_level=level if isinstance(level, str) else None)
+    return Envelope(
+        capabilities=verdict.client_capabilities,
+        log_level=level if isinstance(level, str) else None,
+        client_info=verdict.client_info,
+    )
 
 
 def require_single_routing_headers(headers: HeaderPairs) -> None:

@@ -45,7 +45,6 @@ from ztmcp_desktop.ports import (
     Ledger,
     Lists,
     Lockdown,
-    PeerLookup,
     PolicyBook,
     Redact,
     ServerBook,
@@ -68,7 +67,6 @@ class PipelineParts:
     upstreams: Upstreams
     lists: Lists
     desk: ConsentDesk
-    peers: PeerLookup
     ledger: Ledger
     lockdown: Lockdown
     redact: Redact
@@ -212,7 +210,7 @@ def _consent_parts(parts: PipelineParts) -> ConsentParts:
         grants=parts.grants,
         servers=parts.servers,
         upstreams=parts.upstreams,
-        peers=parts.peers,
+        clients=parts.clients,
         ledger=parts.ledger,
         lockdown=parts.lockdown,
         digester=parts.digester,

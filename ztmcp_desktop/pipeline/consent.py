@@ -6,6 +6,7 @@ from collections import Counter
 from dataclasses import dataclass
 
 from ztmcp_desktop.domain.call import Call
+from ztmcp_desktop.domain.caller import Attested
 from ztmcp_desktop.domain.consent import Answer, Grant, Question, Scope, Verdict, Withdrawal
 from ztmcp_desktop.domain.denial import Code, Denial, Retry
 from ztmcp_desktop.domain.digest import Digester
@@ -13,6 +14,7 @@ from ztmcp_desktop.domain.ledger import Draft, EntryKind
 from ztmcp_desktop.domain.names import ClientName, Digest, GrantId, SecretName
 from ztmcp_desktop.domain.proof import (
     Asking,
+    Authenticated,
     Classified,
     Confined,
     Consented,
@@ -25,12 +27,12 @@ from ztmcp_desktop.domain.server import LocalCommand, Server
 from ztmcp_desktop.pipeline.terms import consent_digest, placeholders, shown_params, unjudged
 from ztmcp_desktop.pipeline.waiting import wait_for_answer
 from ztmcp_desktop.ports import (
+    ClientBook,
     Clock,
     ConsentDesk,
     GrantBook,
     Ledger,
     Lockdown,
-    PeerLookup,
     Redact,
     ServerBook,
     Ticket,
@@ -51,7 +53,7 @@ class ConsentParts:
     grants: GrantBook
     servers: ServerBook
     upstreams: Upstreams
-    peers: PeerLookup
+    clients: ClientBook
     ledger: Ledger
     lockdown: Lockdown
     digester: Digester
@@ -70,10 +72,12 @@ class Consent:
     async def __call__(self, call: Call) -> Call:
         judged = call.proof(Judged)
         digest = consent_digest(call, self._parts.servers.get(call.server), self._parts.digester)
-        if judged.asking is Asking.UNASKED and not unjudged(call):
+        # A program that nobody has said yes to inherits neither a rule's permit nor a remembered yes.
+        strange = bool(call.proof(Authenticated).unlike)
+        if judged.asking is Asking.UNASKED and not unjudged(call) and not strange:
             rule = judged.rules[0] if judged.rules else ""
             return call.proved(Consented(digest=digest, by=ConsentedBy.RULE, name=rule))
-        if grant := self._parts.grants.find(call.principal, digest):
+        if not strange and (grant := self._parts.grants.find(call.principal, digest)):
             return call.proved(Consented(digest=digest, by=ConsentedBy.GRANT, name=grant.id))
         client, limit = call.principal.client, self._parts.settings.max_open_questions
         if self._open.total() >= limit or self._open[client] >= max(1, limit // MAX_SHARE):
@@ -86,13 +90,16 @@ class Consent:
 
     async def _ask(self, call: Call, digest: Digest) -> Call:
         began_s = self._parts.clock.monotonic()
-        ticket = self._parts.desk.open(await self._question(call, digest))
+        ticket = self._parts.desk.open(self._question(call, digest))
         answer = await self._wait(ticket)
         if answer.digest != digest:
             raise Denial(Code.GATEWAY_FAULT, "the answer was to another question than this one")
         match answer.verdict:
             case Verdict.ALLOW:
-                await self._remember(call, answer)
+                if call.proof(Authenticated).unlike:
+                    self._parts.clients.accept(call.principal, call.caller)
+                else:
+                    await self._remember(call, answer)
                 asked_ms = round((self._parts.clock.monotonic() - began_s) * 1000)
                 return call.proved(Consented(digest=digest, by=ConsentedBy.PERSON, asked_ms=asked_ms))
             case _:
@@ -139,7 +146,7 @@ class Consent:
         )
         self._parts.grants.add(grant)
 
-    async def _question(self, call: Call, digest: Digest) -> Question:
+    def _question(self, call: Call, digest: Digest) -> Question:
         server = self._parts.servers.get(call.server)
         classified = call.proof(Classified)
         starts_with, holds = self._held_secrets(call, server)
@@ -152,17 +159,18 @@ class Consent:
             subject=call.subject,
             params=shown_params(call),
             risk=classified.risk,
-            process=await self._parts.peers.process(call.peer) if call.peer else None,
+            caller=call.caller,
+            claimed=call.claimed,
             signs=classified.signs,
             because=_because(call),
-            warnings=() if server.mask_results else ("Personal data in the answer is not masked for this server.",),
+            warnings=_warnings(call, server),
             sensitive=call.proof(MaskedArguments).kinds,
             claims=call.proof(Identified).pin.item,
             starts_with=starts_with,
             holds=holds,
             placeholders=placeholders(call.arguments),
             paths=call.proof(Confined).paths,
-            scopes=(Scope.ONCE, Scope.EXACT_SESSION),
+            scopes=(Scope.ONCE,) if call.proof(Authenticated).unlike else (Scope.ONCE, Scope.EXACT_SESSION),
             digest=digest,
             patience_s=self._parts.settings.patience_s,
         )
@@ -176,6 +184,28 @@ class Consent:
                 return ((), names) if running else (names, ())
             case remote:
                 return ((), tuple(name for _, name in remote.secret_headers))
+
+
+def _warnings(call: Call, server: Server) -> tuple[str, ...]:
+    found = []
+    if unlike := call.proof(Authenticated).unlike:
+        found.append(_unlike(call, unlike))
+    if not server.mask_results:
+        found.append("Personal data in the answer is not masked for this server.")
+    return tuple(found)
+
+
+def _unlike(call: Call, known: str) -> str:
+    match call.caller:
+        case Attested(program=program) if program.place == known:
+            return f"Another version of the program than before uses the token of {call.principal.client}: {known}"
+        case Attested(program=program):
+            return (
+                f"Another program than before uses the token of {call.principal.client}: {program.place}. "
+                f"Before it was {known}"
+            )
+        case _:
+            return f"Which program uses the token of {call.principal.client} is not known now. Before it was {known}"
 
 
 def _because(call: Call) -> tuple[str, ...]:

@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 from ztmcp_desktop.domain.call import Call
+from ztmcp_desktop.domain.caller import Caller, caller_json
 from ztmcp_desktop.domain.denial import Code, Denial
 from ztmcp_desktop.domain.digest import Digester
 from ztmcp_desktop.domain.json import Json, JsonObject
@@ -14,6 +15,8 @@ from ztmcp_desktop.scan.size import size_of
 
 MAX_RECORDED_BYTES = 48 * 1024
 MAX_SUBJECT_CHARS = 4096
+MAX_CALLERS = 256
+_OF_FILES = frozenset({"pid", "sha256", "script_sha256"})
 _UNBOUNDED = ("arguments", "result")
 # Measures and labels of our own. A keyed digest tells nothing, and its digits must stay even where they look like
 # somebody's number.
@@ -36,10 +39,13 @@ class Recorder:
     def __init__(self, redact: Redact, digester: Digester) -> None:
         self._redact = redact
         self._digester = digester
+        self._callers: dict[Caller, JsonObject] = {}
 
     def opened(self, call: Call) -> Draft:
         """The row before anything is done."""
-        ours = {"era": call.era.value, "direction": call.direction.value}
+        ours = {"era": call.era.value, "direction": call.direction.value, "caller": self._caller(call.caller)}
+        if call.claimed:
+            return self._draft(EntryKind.OPENED, call, {"arguments": call.arguments, "claimed": call.claimed}, ours)
         return self._draft(EntryKind.OPENED, call, {"arguments": call.arguments}, ours)
 
     def closed(self, call: Call, denial: Denial | None, duration_ms: int) -> Draft:
@@ -108,6 +114,16 @@ class Recorder:
             code=code,
             body={**masked["body"], **large, **ours},
         )
+
+    def _caller(self, caller: Caller) -> JsonObject:
+        """Its words redacted, once for all calls of a connection; hashes and numbers of processes as they are."""
+        if caller not in self._callers:
+            if len(self._callers) >= MAX_CALLERS:
+                self._callers.clear()
+            told = caller_json(caller)
+            words = {key: value for key, value in told.items() if key not in _OF_FILES}
+            self._callers[caller] = {**told, **self._redact(words)}
+        return self._callers[caller]
 
     def _too_large(self, purpose: str, value: Json) -> JsonObject | None:
         """Size and digest of what is too large for a row, and would take seconds to look through; else None."""

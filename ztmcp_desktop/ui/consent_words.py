@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import replace
 
-from ztmcp_desktop.domain.client import Process
+from ztmcp_desktop.domain.caller import Attested, Unknown
 from ztmcp_desktop.domain.consent import Proposal, Question, Scope
 from ztmcp_desktop.domain.json import JsonObject
 from ztmcp_desktop.domain.proof import Kinds
@@ -14,6 +14,8 @@ from ztmcp_desktop.ui.sentence import MAX_SHOWN, Span, cut
 MAX_CALLER = 110
 MAX_NOTE = 400
 MAX_CALLER_NOTE = 4000
+MAX_CLAIMED = 60
+SHOWN_HASH = 12
 _VERBS = {
     "tools/call": "to run",
     "resources/read": "to read",
@@ -74,17 +76,44 @@ def heading(question: Question | Proposal) -> tuple[Span, ...]:
     )
 
 
-def caller(process: Process | None) -> str:
-    """The caller as the system reports it, which decides nothing."""
-    if process is None:
-        return "The system does not say which program asked."
-    line = _command_line(process)
-    whole = "; in full below" if len(visible(line)) > MAX_CALLER else ""
-    return f"asked by {cut(line, MAX_CALLER)} (pid {process.pid}), so the system says{whole}"
+def caller(question: Question) -> str:
+    """The caller as the system reports it, beside what it calls itself; neither decides anything."""
+    match question.caller:
+        case Unknown(why=why):
+            said = f"The system does not say which program asked: {why}."
+        case Attested(pid=pid) as found:
+            line = _command_line(found)
+            whole = "; in full below" if len(visible(line)) > MAX_CALLER else ""
+            said = f"asked by {cut(line, MAX_CALLER)} (pid {pid}), so the system says{whole}"
+    if question.claimed:
+        said += f" · calls itself “{cut(question.claimed, MAX_CLAIMED)}”, which anybody can"
+    return said
 
 
-def _command_line(process: Process) -> str:
-    return f"{process.executable} {' '.join(process.arguments[1:])}".strip()
+def _command_line(found: Attested) -> str:
+    return f"{found.program.path} {' '.join(found.arguments[1:])}".strip()
+
+
+def _caller_notes(question: Question) -> list[tuple[str, str]]:
+    """What more the system reports of the program: the whole command where it was cut, the file, what started it."""
+    found = question.caller
+    if not isinstance(found, Attested):
+        return []
+    said = []
+    if len(visible(_command_line(found))) > MAX_CALLER:
+        said.append(("Asked by", cut(_command_line(found), MAX_CALLER_NOTE)))
+    program = found.program
+    facts = [f"file {program.sha256[:SHOWN_HASH]}…"]
+    if program.script:
+        shown_hash = f" {program.script_sha256[:SHOWN_HASH]}…" if program.script_sha256 else ""
+        facts.append(f"runs {program.script}{shown_hash}")
+    facts.append(f"user {found.owner}")
+    if found.via:
+        facts.append(f"through {found.via}")
+    said.append(("Program", cut(_joined(facts), MAX_CALLER_NOTE)))
+    if found.parents:
+        said.append(("Started by", cut(" ← ".join(found.parents), MAX_CALLER_NOTE)))
+    return said
 
 
 def kinds_sentence(kinds: Kinds) -> str:
@@ -130,8 +159,7 @@ def notes(question: Question | Proposal) -> tuple[tuple[str, str], ...]:
         said.append(("Signs", _joined(question.signs)))
     if question.because:
         said.append(("Asked because", _joined(question.because)))
-    if question.process is not None and len(visible(_command_line(question.process))) > MAX_CALLER:
-        said.append(("Asked by", cut(_command_line(question.process), MAX_CALLER_NOTE)))
+    said += _caller_notes(question)
     return tuple(said)
 
 

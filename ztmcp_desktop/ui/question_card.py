@@ -121,7 +121,7 @@ class QuestionCard(QWidget):
         self._heading.say(*words.heading(question))
         is_call = isinstance(question, Question)
         self._head(_SENT if is_call else _ALLOWED)
-        self._caller.say(Span(text=words.caller(question.process) if isinstance(question, Question) else ""))
+        self._caller.say(Span(text=words.caller(question) if isinstance(question, Question) else ""))
         self._caller.setVisible(is_call)
         self.arguments.show_rows(self._rows_or_refusal(question))
         self._fill_notes(question)
