@@ -190,6 +190,23 @@ class ClientBook(Protocol):
             Denial: no live token of a known client for this server (`unauthenticated`).
         """
 
+    def admit(self, program: Program, server: ServerName) -> Principal:
+        """Who comes over the bridge, known by the place of the program that started it. The session begins or goes on.
+
+        Raises:
+            Denial: the person let no such program call this server over the bridge (`unauthenticated`).
+        """
+
+    def bridged(self, program: Program) -> Client | None:
+        """The client that this program is over the bridge, expired or not."""
+
+    def widen(self, name: ClientName, servers: tuple[ServerName, ...]) -> None:
+        """Let a client call these servers too, until its token ends.
+
+        Raises:
+            Denial: there is none of that name (`not-permitted`).
+        """
+
     def confirm(self, principal: Principal, server: ServerName) -> None:
         """Check again that the principal's token is alive and for this server. Raises as `authenticate`."""
 

@@ -10,7 +10,7 @@ import pytest
 
 from ztmcp_desktop.control.socket import MAX_LINE_BYTES, ControlSocket
 from ztmcp_desktop.control.socket_client import NoGateway, ask_gateway
-from ztmcp_desktop.control.socket_path import NAME, opened_folder, short_path
+from ztmcp_desktop.control.socket_path import CONTROL, opened_folder, short_path
 from ztmcp_desktop.domain.denial import Code, Denial
 from ztmcp_desktop.domain.json import JsonObject
 from ztmcp_desktop.settings import Home
@@ -55,7 +55,7 @@ async def plane(home: Home) -> AsyncIterator[OnePlane]:
     await server.start()
     yield plane
     await server.stop()
-    assert not (home.run / NAME).exists()
+    assert not (home.run / CONTROL).exists()
 
 
 async def ask(home: Home, verb: str, arguments: JsonObject | None = None) -> JsonObject:
@@ -64,7 +64,7 @@ async def ask(home: Home, verb: str, arguments: JsonObject | None = None) -> Jso
 
 async def raw(home: Home, line: bytes) -> list[JsonObject]:
     with opened_folder(home.run) as folder:
-        reader, writer = await asyncio.open_unix_connection(short_path(home.run, folder), limit=MAX_LINE_BYTES)
+        reader, writer = await asyncio.open_unix_connection(short_path(home.run, folder, CONTROL), limit=MAX_LINE_BYTES)
     writer.write(line)
     writer.write_eof()
     answers = [json.loads(answer) async for answer in reader]
@@ -79,7 +79,7 @@ async def test_without_a_gateway_there_is_none(home: Home) -> None:
 
 async def test_a_socket_that_nobody_serves_is_no_gateway(home: Home) -> None:
     with opened_folder(home.run) as folder, socket.socket(socket.AF_UNIX) as dead:
-        dead.bind(short_path(home.run, folder))
+        dead.bind(short_path(home.run, folder, CONTROL))
     with pytest.raises(NoGateway):
         await ask(home, "echo")
 
@@ -133,15 +133,15 @@ async def test_what_is_no_socket_is_neither_used_nor_removed(home: Home, tmp_pat
     target = tmp_path / "target"
     target.write_text("kept")
     if what == "link":
-        (home.run / NAME).symlink_to(target)
+        (home.run / CONTROL).symlink_to(target)
     else:
-        (home.run / NAME).write_text("kept")
+        (home.run / CONTROL).write_text("kept")
     with pytest.raises(Denial, match="no socket"):
         await ControlSocket(home, OnePlane()).start()
     with pytest.raises(Denial, match="no socket"):
         await ask(home, "echo")
     assert target.read_text() == "kept"
-    assert (home.run / NAME).exists()
+    assert (home.run / CONTROL).exists()
 
 
 @pytest.mark.attack("N11")
@@ -184,6 +184,6 @@ async def test_another_user_gets_no_answer(home: Home, plane: OnePlane) -> None:
 
 
 async def test_the_socket_is_for_its_owner_only(home: Home, plane: OnePlane) -> None:
-    found = (home.run / NAME).lstat()
+    found = (home.run / CONTROL).lstat()
     assert stat.S_ISSOCK(found.st_mode)
     assert stat.S_IMODE(found.st_mode) == 0o600

@@ -51,7 +51,24 @@ def test_a_program_that_interprets_nothing_runs_nothing_else() -> None:
         assert told_to_run(f"/opt/{name}", [name, "cli.py"], "/") is None
 
 
-def test_a_relative_path_without_a_known_folder_is_not_guessed() -> None:
-    told = told_to_run("/usr/bin/python3", ["python3", "cli.py"], None)
+def test_a_path_of_a_process_that_sees_other_files_is_not_guessed() -> None:
+    for script in ("cli.py", __file__):
+        told = told_to_run("/usr/bin/python3", ["python3", script], None)
+        assert told is not None
+        assert told.text == UNTOLD
+
+
+@pytest.mark.parametrize("name", ["/dev/fd/0", "/proc/self/fd/0", "/dev/stdin", "./link", "/proc/self/exe"])
+def test_what_is_another_file_in_each_process_is_not_read_in_ours(tmp_path: Path, name: str) -> None:
+    (tmp_path / "link").symlink_to("/proc/self/exe")
+    told = told_to_run("/usr/bin/bash", ["bash", name], str(tmp_path))
     assert told is not None
     assert told.text == UNTOLD
+
+
+def test_a_link_to_a_script_is_the_script(tmp_path: Path) -> None:
+    (tmp_path / "real.py").touch()
+    (tmp_path / "a").symlink_to("real.py")
+    told = told_to_run("/usr/bin/python3", ["python3", "a"], str(tmp_path))
+    assert told is not None
+    assert told.text == str(tmp_path / "real.py")

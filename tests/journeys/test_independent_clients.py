@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,12 +12,12 @@ from typing import Any
 
 import pytest
 
-from tests.journeys.stage import INSPECTOR, NODE_FOLDER, REPO, Stage, node, stage_in, until
+from tests.journeys.stage import INSPECTOR, NODE_FOLDER, REPO, ZTMCP, Stage, node, stage_in, until
 
 pytestmark = [pytest.mark.screen, pytest.mark.timeout(240)]
 FAST = Path(os.environ.get("ZTMCP_TEST_FASTMCP", REPO / ".cache" / "fastmcp")) / "bin" / "python"
 SERVER = REPO / "tests" / "servers" / "features.py"
-SIZE = 5 * 1024 * 1024
+SIZE = 5_000_000
 ALLOW = """permit (principal, action in [Action::"call_without_asking", Action::"ask_person"], resource);\n"""
 NODE_CLIENT = str(REPO / "tests" / "node" / "features.mjs")
 CLIENTS = {
@@ -27,10 +28,29 @@ CLIENTS = {
 }
 
 
+OFFICIAL = str(REPO / "tests" / "journeys" / "clients" / "official.py")
+OVER_BRIDGE = {
+    **CLIENTS,
+    "official-legacy": [sys.executable, OFFICIAL, "legacy"],
+    "official-modern": [sys.executable, OFFICIAL, "2026-07-28"],
+    "official-auto": [sys.executable, OFFICIAL, "auto"],
+}
+BRIDGE = json.dumps([*ZTMCP, "bridge", "features"])
+
+
 @dataclass
 class Served:
     stage: Stage
-    token: str
+
+    def token(self, client: str) -> str:
+        """A token for each program: one that another program uses would be asked about."""
+        return self.stage.add_client(client)
+
+    def let_in(self, *command: str) -> None:
+        """Let what runs as this interpreter and this script come over the bridge, once."""
+        place = f"{os.path.realpath(command[0])} {command[1]}"
+        if not any(client["program"] == place for client in self.stage.json("client", "list")):
+            self.stage.cli("client", "add", f"c{zlib.crc32(place.encode()):08x}", "--program", place)
 
 
 @pytest.fixture(scope="module")
@@ -41,21 +61,30 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
         rule = stage.root / "allow.cedar"
         rule.write_text(ALLOW)
         stage.cli("rule", "add", str(rule))
-        token = stage.add_client()
         stage.start(headless=True)
-        yield Served(stage, token)
+        yield Served(stage)
         stage.stop()
         stage.verify()
 
 
 @pytest.mark.parametrize("name", list(CLIENTS))
 def test_it_sees_progress_cancels_answers_a_question_and_takes_a_large_answer(served: Served, name: str) -> None:
+    play(served, [*CLIENTS[name], served.stage.endpoint("features")], served.token(name))
+
+
+@pytest.mark.parametrize("name", list(OVER_BRIDGE))
+def test_over_the_bridge_it_sees_the_same(served: Served, name: str) -> None:
+    served.let_in(*OVER_BRIDGE[name])
+    play(served, [*OVER_BRIDGE[name], BRIDGE], "")
+
+
+def play(served: Served, command: list[str], token: str) -> None:
     marks = [served.stage.project / mark for mark in ("waiting", "cancelled")]
     for mark in marks:
         mark.unlink(missing_ok=True)
     client = subprocess.Popen(
-        [*CLIENTS[name], served.stage.endpoint("features")],
-        env={**os.environ, "TEST_PACKAGES": str(NODE_FOLDER)},
+        command,
+        env={**served.stage.environment, "TEST_PACKAGES": str(NODE_FOLDER)},
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -63,7 +92,7 @@ def test_it_sees_progress_cancels_answers_a_question_and_takes_a_large_answer(se
     )
     assert client.stdin is not None
     assert client.stdout is not None
-    client.stdin.write(served.token + "\n")
+    client.stdin.write(token + "\n")
     client.stdin.flush()
     assert client.stdout.readline() == "waiting\n", client.communicate()[1]
     until(marks[0].exists, 20, "the call did not reach the server")
@@ -86,13 +115,14 @@ def test_it_sees_progress_cancels_answers_a_question_and_takes_a_large_answer(se
 
 @pytest.mark.parametrize("era", ["legacy", "modern", "auto"])
 def test_the_inspector_lists_and_takes_a_large_answer(served: Served, era: str, tmp_path: Path) -> None:
-    tools = inspect(served, era, tmp_path, "--method", "tools/list")
+    token = served.token(f"inspector-{era}")
+    tools = inspect(served, era, token, tmp_path, "--method", "tools/list")
     assert sorted(tool["name"] for tool in tools["tools"]) == ["ask", "big", "steps", "wait"]
     call = ("--method", "tools/call", "--tool-name", "big", "--tool-args-json", json.dumps({"size": SIZE}))
-    assert len(inspect(served, era, tmp_path, *call)["content"][0]["text"]) == SIZE
+    assert len(inspect(served, era, token, tmp_path, *call)["content"][0]["text"]) == SIZE
 
 
-def inspect(served: Served, era: str, home: Path, *arguments: str) -> dict[str, Any]:
+def inspect(served: Served, era: str, token: str, home: Path, *arguments: str) -> dict[str, Any]:
     command = [
         node(),
         str(INSPECTOR),
@@ -102,7 +132,7 @@ def inspect(served: Served, era: str, home: Path, *arguments: str) -> dict[str, 
         "--transport",
         "http",
     ]
-    command += ["--header", f"Authorization: Bearer {served.token}", "--stored-auth-only", "--format", "json", "-q"]
+    command += ["--header", f"Authorization: Bearer {token}", "--stored-auth-only", "--format", "json", "-q"]
     done = subprocess.run(
         [*command, "--protocol-era", era, *arguments],
         env={**os.environ, "HOME": str(home), "MCP_CATALOG_PATH": str(home / "mcp.json")},

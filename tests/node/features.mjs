@@ -1,31 +1,43 @@
-// A client on a TypeScript SDK: node features.mjs v1|v2-legacy|v2-auto ENDPOINT, the token on standard input. Prints
+// A client on a TypeScript SDK: node features.mjs v1|v2-legacy|v2-auto ENDPOINT, the token on standard input. In the
+// place of ENDPOINT stands a command as a JSON array for a client that speaks stdio, which needs no token. Prints
 // "waiting" when its last call waits, cancels it at the next line of input, and prints what it saw as one JSON object.
 import { createInterface } from 'node:readline';
 import { load } from './packages.mjs';
 
-const SIZE = 5 * 1024 * 1024;
+// Such an answer holds it twice, and the SDK takes 10 MiB at most over stdio.
+const SIZE = 5_000_000;
 const [kind, endpoint] = process.argv.slice(2);
 const lines = createInterface({ input: process.stdin })[Symbol.asyncIterator]();
 const token = (await lines.next()).value;
 const requestInit = { headers: { Authorization: `Bearer ${token}` } };
+
+async function transport(http, stdio) {
+  if (!endpoint.startsWith('[')) {
+    const { StreamableHTTPClientTransport } = await load(http);
+    return new StreamableHTTPClientTransport(new URL(endpoint), { requestInit });
+  }
+  const { StdioClientTransport } = await load(stdio);
+  const [command, ...args] = JSON.parse(endpoint);
+  return new StdioClientTransport({ command, args, env: process.env });
+}
 
 async function connected() {
   const capabilities = { elicitation: { form: {} } };
   const answer = async () => ({ action: 'accept', content: { colour: 'green' } });
   if (kind === 'v1') {
     const { Client } = await load('@modelcontextprotocol/sdk/client/index.js');
-    const { StreamableHTTPClientTransport } = await load('@modelcontextprotocol/sdk/client/streamableHttp.js');
     const { ElicitRequestSchema } = await load('@modelcontextprotocol/sdk/types.js');
     const client = new Client({ name: 'features', version: '1' }, { capabilities });
     client.setRequestHandler(ElicitRequestSchema, answer);
-    await client.connect(new StreamableHTTPClientTransport(new URL(endpoint), { requestInit }));
+    const sdk = '@modelcontextprotocol/sdk/client/';
+    await client.connect(await transport(`${sdk}streamableHttp.js`, `${sdk}stdio.js`));
     return [client, (name, args, options) => client.callTool({ name, arguments: args }, undefined, options)];
   }
-  const { Client, StreamableHTTPClientTransport } = await load('@modelcontextprotocol/client');
+  const { Client } = await load('@modelcontextprotocol/client');
   const versionNegotiation = { mode: kind.slice(3) };
   const client = new Client({ name: 'features', version: '1' }, { capabilities, versionNegotiation });
   client.setRequestHandler('elicitation/create', answer);
-  await client.connect(new StreamableHTTPClientTransport(new URL(endpoint), { requestInit }));
+  await client.connect(await transport('@modelcontextprotocol/client', '@modelcontextprotocol/client/stdio'));
   return [client, (name, args, options) => client.callTool({ name, arguments: args }, options)];
 }
 

@@ -22,6 +22,12 @@ def register(commands: Any) -> None:  # noqa: ANN401 - argparse does not name th
     add.add_argument(
         "--expires", type=life_s, default="90d", metavar="90d", help="how long the token lives: s, m, h, d"
     )
+    add.add_argument(
+        "--program",
+        default="",
+        metavar="'PATH SCRIPT'",
+        help="no token: this program, with its script if it is an interpreter, comes over `ztmcp bridge`",
+    )
     listing = nouns.add_parser("list", help="every client")
     revoke = nouns.add_parser("revoke", help="end a client, its token and its streams")
     revoke.add_argument("name", metavar="NAME")
@@ -43,10 +49,16 @@ def life_s(text: str) -> int:
 def add_client(arguments: argparse.Namespace) -> int:
     """`ztmcp client add`."""
     asked = {"name": arguments.name, "servers": arguments.server, "expires_s": arguments.expires}
+    if arguments.program:
+        asked["program"] = arguments.program
     with connected() as connection:
         made = connection.ask("client.add", asked)
     if arguments.json:
         show_json(made)
+        return DONE
+    if arguments.program:
+        show(f"{made['program']} may call {', '.join(made['servers'])} until {made['expires']}.")
+        show("Let it start, in the place of the server: ztmcp bridge SERVER")
         return DONE
     for server, url in made["endpoints"].items():
         show(f"{server:<20} {url}")
@@ -66,6 +78,12 @@ def list_clients(arguments: argparse.Namespace) -> int:
     for client in clients:
         end = f"until {client['expires']}" if client["live"] else "expired"
         show(f"{client['name']:<20} {', '.join(client['servers'])} ({end})")
+        if client["program"]:
+            show(f"{'':<20} over the bridge: {client['program']}")
+        for word, program in (("first", client["first_seen"]), ("last", client["last_seen"])):
+            if program:
+                place = f"{program['path']} {program['script']}".strip()
+                show(f"{'':<20} {word} called from {place}, file {program['sha256'][:12]}")
     if not clients:
         show("No client yet. Make one with: ztmcp client add NAME")
     return DONE

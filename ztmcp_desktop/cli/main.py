@@ -4,7 +4,7 @@ import argparse
 from collections.abc import Sequence
 
 from ztmcp_desktop import __version__
-from ztmcp_desktop.cli import audit, client, gateway, later, rule, secret, server
+from ztmcp_desktop.cli import audit, bridge, client, gateway, rule, secret, server
 from ztmcp_desktop.cli.usage import Parser
 
 MAX_PORT = 65535
@@ -26,7 +26,7 @@ def make_parser() -> Parser:
     run = commands.add_parser("run", help="the gateway alone, without a window")
     run.add_argument("--headless", action="store_true", required=True, help="import no Qt; nobody is asked")
     run.add_argument("--port", type=port, help="listen here instead of where the settings say")
-    for noun in (gateway, server, client, secret, rule, audit, later):
+    for noun in (gateway, server, client, secret, rule, audit, bridge):
         noun.register(commands)
     return parser
 

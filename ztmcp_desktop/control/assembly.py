@@ -10,6 +10,7 @@ from ztmcp_desktop.clock import SystemClock
 from ztmcp_desktop.control.configuration import Configuration
 from ztmcp_desktop.control.lock import StoredLockdown
 from ztmcp_desktop.control.machine import open_runtimes, open_sandbox
+from ztmcp_desktop.control.pairing import Pairing
 from ztmcp_desktop.control.parts import Front, PlaneParts
 from ztmcp_desktop.control.plane import Outside, Plane
 from ztmcp_desktop.control.proposals import Proposals
@@ -57,6 +58,7 @@ class Parts:
     pipeline: Pipeline
     plane: Plane
     outside: Outside
+    pairing: Pairing
     front: Front
 
     async def close(self) -> None:
@@ -176,7 +178,7 @@ async def _above(  # noqa: PLR0913, PLR0917 - the composition root's one step, s
         redact=redact,
         prune=store.prune,
     )
-    plane = Plane(plane_parts, lockdown)
+    plane, proposals = Plane(plane_parts, lockdown), _proposals(desk, digester, clock, settings)
     return Parts(
         home=home,
         settings=settings,
@@ -192,7 +194,8 @@ async def _above(  # noqa: PLR0913, PLR0917 - the composition root's one step, s
         http=http,
         pipeline=pipeline,
         plane=plane,
-        outside=Outside(plane, plane_parts, _proposals(desk, digester, clock, settings)),
+        outside=Outside(plane, plane_parts, proposals),
+        pairing=Pairing(plane_parts, proposals),
         front=front,
     )
 

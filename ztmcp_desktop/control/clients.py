@@ -2,7 +2,7 @@
 
 from ztmcp_desktop.control.parts import PlaneParts
 from ztmcp_desktop.control.verbs import Arguments, Verb, Verbs, Widening, wrong
-from ztmcp_desktop.domain.client import Client
+from ztmcp_desktop.domain.client import Client, Seen
 from ztmcp_desktop.domain.denial import Code, Denial
 from ztmcp_desktop.domain.json import JsonObject
 from ztmcp_desktop.domain.ledger import Draft, EntryKind
@@ -35,15 +35,18 @@ class Clients:
         return {"clients": [self._client(client) for client in self._parts.clients.all()]}
 
     async def add(self, untrusted: JsonObject) -> JsonObject:
-        name, servers, life_s = self._wanted(untrusted)
-        token = self._parts.clients.add(name, servers, life_s)
+        name, servers, life_s, program = self._wanted(untrusted)
+        token = self._parts.clients.add(name, servers, life_s, bridge=program)
         made = next(client for client in self._parts.clients.all() if client.name == name)
         expires = made.expires.isoformat()
         try:
-            await self._record(name, "add", {"servers": list(servers), "expires": expires})
+            body = {"servers": list(servers), "expires": expires}
+            await self._record(name, "add", {**body, "program": program} if program else body)
         except Denial:
             self._parts.clients.revoke(name)
             raise
+        if program:
+            return {"client": name, "program": program, "expires": expires, "servers": list(servers)}
         port = self._parts.front.port or self._parts.configuration.settings.port
         return {
             "client": name,
@@ -62,21 +65,26 @@ class Clients:
         return {"name": name}
 
     async def _adding(self, untrusted: JsonObject) -> Widening:
-        name, servers, life_s = self._wanted(untrusted)
+        name, servers, life_s, program = self._wanted(untrusted)
         if any(client.name == name for client in self._parts.clients.all()):
             raise Denial(Code.NOT_PERMITTED, f"there is a client {name} already")
-        return Widening(
-            title=f"Add the client {name}",
-            sentence=f"A program that holds its token may call {', '.join(servers)}.",
-            facts=(("Client", name), ("Servers", "\n".join(servers)), ("Token lives", f"{life_s / 86_400:g} days")),
-        )
+        life, who = f"{life_s / 86_400:g} days", f"A program that holds its token may call {', '.join(servers)}."
+        if program:
+            who = f"This program may call {', '.join(servers)} over the bridge, without a token."
+        facts = [("Client", name), ("Servers", "\n".join(servers)), ("For" if program else "Token lives", life)]
+        if program:
+            facts.insert(1, ("Program", program))
+        return Widening(title=f"Add the client {name}", sentence=who, facts=tuple(facts))
 
-    def _wanted(self, untrusted: JsonObject) -> tuple[ClientName, tuple[ServerName, ...], float]:
-        arguments = Arguments.of(untrusted, "name", "servers", "expires_s")
+    def _wanted(self, untrusted: JsonObject) -> tuple[ClientName, tuple[ServerName, ...], float, str]:
+        arguments = Arguments.of(untrusted, "name", "servers", "expires_s", "program")
+        program = arguments.text("program", "")
+        if program and not program.startswith("/"):
+            wrong("a program is named by its whole path, with its script behind a blank if it has one")
         life_s = arguments.number("expires_s", DEFAULT_LIFE_S)
         if not 1 <= life_s <= MAX_LIFE_S:
             wrong(f"a token lives from one second to {MAX_LIFE_S / 86_400:g} days")
-        return ClientName(arguments.name()), self._servers(arguments.texts("servers")), life_s
+        return ClientName(arguments.name()), self._servers(arguments.texts("servers")), life_s, program
 
     def _servers(self, untrusted_names: tuple[str, ...]) -> tuple[ServerName, ...]:
         """Those named, each of which must exist; without a name, all that are approved at this moment."""
@@ -96,7 +104,15 @@ class Clients:
             "created": client.created.isoformat(),
             "expires": client.expires.isoformat(),
             "live": client.expires > self._parts.clock.now(),
+            "program": client.bridge,
+            "first_seen": _seen(client.seen[0]) if client.seen else None,
+            "last_seen": client.last.as_json() if client.last else None,
+            "others_seen": [_seen(seen) for seen in client.seen[1:]],
         }
 
     async def _record(self, name: ClientName, what: str, body: JsonObject) -> None:
         await self._parts.ledger.append(Draft(kind=EntryKind.CLIENT, client=name, method=what, subject=name, body=body))
+
+
+def _seen(seen: Seen) -> JsonObject:
+    return {**seen.program.as_json(), "since": seen.since.isoformat(), "accepted": seen.accepted}

@@ -4,6 +4,7 @@ import gc
 from pathlib import Path
 
 from ztmcp_desktop.control.assembly import Parts, assemble
+from ztmcp_desktop.control.bridge_socket import BridgeSocket
 from ztmcp_desktop.control.parts import Front
 from ztmcp_desktop.control.socket import ControlSocket
 from ztmcp_desktop.domain.ledger import Draft, EntryKind
@@ -20,10 +21,11 @@ COLLECT_AFTER = 10_000
 class Serving:
     """One running gateway. Made by `start`, ended by `stop`; both on the core's loop."""
 
-    def __init__(self, parts: Parts, endpoint: Endpoint) -> None:
+    def __init__(self, parts: Parts, endpoint: Endpoint, bridge: BridgeSocket) -> None:
         self.parts = parts
         self._endpoint = endpoint
         self._server = HttpServer(endpoint.app, parts.settings.port)
+        self._bridge = bridge
         self._socket = ControlSocket(parts.home, parts.outside)
 
     @classmethod
@@ -34,6 +36,7 @@ class Serving:
             Denial: something that it needs is missing, or the port is taken.
         """
         parts = await assemble(home, settings, desk, front, user_home)
+        peers = Peers()
         endpoint = Endpoint(
             gate=parts.pipeline,
             clients=parts.clients,
@@ -42,9 +45,12 @@ class Serving:
             settings=settings,
             clock=parts.clock,
             listeners=parts.listeners,
-            peers=Peers(),
+            peers=peers,
         )
-        serving = cls(parts, endpoint)
+        bridge = BridgeSocket(
+            home, settings=settings, peers=peers, pairing=parts.pairing, pipes=endpoint.pipes, ledger=parts.store
+        )
+        serving = cls(parts, endpoint, bridge)
         try:
             await serving._open()
         except BaseException:
@@ -62,11 +68,13 @@ class Serving:
         await parts.store.append(Draft(kind=EntryKind.GATEWAY, method="start"))
         await self._server.start()
         parts.front.port = parts.settings.port
+        await self._bridge.start()
         await self._socket.start()
 
     async def stop(self) -> None:
         """Refuse what comes, end what runs, and close the ledger."""
         await self._socket.stop()
+        await self._bridge.stop()
         self.parts.front.port = None
         await self._endpoint.stop()
         await self._server.stop()

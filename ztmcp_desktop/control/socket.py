@@ -3,14 +3,9 @@
 import asyncio
 import json
 import logging
-import os
-import socket
-import stat
-import struct
-import sys
 
 from ztmcp_desktop import __version__
-from ztmcp_desktop.control.socket_path import NAME, opened_folder, short_path
+from ztmcp_desktop.control.socket_path import CONTROL, is_ours, listen_at, opened_folder, remove
 from ztmcp_desktop.domain.denial import Code, Denial
 from ztmcp_desktop.domain.json import JsonObject
 from ztmcp_desktop.ports import ControlPlane
@@ -21,7 +16,6 @@ MAX_CONNECTIONS = 16
 REQUEST_S = 10.0
 BEAT_S = 1.0
 logger = logging.getLogger(__name__)
-_CREDENTIALS = struct.Struct("3i")
 
 
 class ControlSocket:
@@ -39,7 +33,7 @@ class ControlSocket:
         Raises:
             Denial: something that is no socket, or a link, stands in its place, or it cannot be made (`gateway-fault`).
         """
-        listening = _listen(self._home)
+        listening = listen_at(self._home.run, CONTROL, MAX_CONNECTIONS)
         self._server = await asyncio.start_unix_server(self._serve, sock=listening, limit=MAX_LINE_BYTES)
 
     async def stop(self) -> None:
@@ -49,10 +43,10 @@ class ControlSocket:
         self._server.close()
         self._server = None
         with opened_folder(self._home.run) as folder:
-            _unlink_socket(folder)
+            remove(folder, CONTROL)
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        if self._open >= MAX_CONNECTIONS or not _is_ours(writer.get_extra_info("socket")):
+        if self._open >= MAX_CONNECTIONS or not is_ours(writer.get_extra_info("socket")):
             writer.close()
             return
         self._open += 1
@@ -95,41 +89,6 @@ class ControlSocket:
         except Exception as fault:  # noqa: BLE001 - the root of a connection: whoever asked gets an answer
             logger.error("the verb %s failed: %s", verb[:64], type(fault).__name__)  # noqa: TRY400 - no values in logs
             return _error(Denial(Code.GATEWAY_FAULT, f"ztmcp failed in this ({type(fault).__name__}); nothing is sure"))
-
-
-def _listen(home: Home) -> socket.socket:
-    with opened_folder(home.run) as folder:
-        _unlink_socket(folder)
-        listening = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        try:
-            listening.bind(short_path(home.run, folder))
-            os.chmod(NAME, 0o600, dir_fd=folder)
-            listening.listen(MAX_CONNECTIONS)
-        except OSError as error:
-            listening.close()
-            raise Denial(Code.GATEWAY_FAULT, f"the control socket cannot be made: {error.strerror}") from error
-    listening.setblocking(False)  # noqa: FBT003 - the standard library's signature
-    return listening
-
-
-def _unlink_socket(folder: int) -> None:
-    """Remove what an earlier gateway left; refuse to touch anything else."""
-    try:
-        found = os.stat(NAME, dir_fd=folder, follow_symlinks=False)
-    except FileNotFoundError:
-        return
-    if not stat.S_ISSOCK(found.st_mode):
-        raise Denial(Code.GATEWAY_FAULT, f"run/{NAME} is a link or no socket; remove it and start again")
-    os.unlink(NAME, dir_fd=folder)
-
-
-def _is_ours(connection: socket.socket) -> bool:
-    """Whether the other end is this user; where the system does not tell, the folder's mode has decided."""
-    if not sys.platform.startswith("linux"):
-        return True
-    raw = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size)
-    _, uid, _ = _CREDENTIALS.unpack(raw)
-    return bool(uid == os.geteuid())
 
 
 def _request(untrusted_line: bytes) -> tuple[str, JsonObject]:

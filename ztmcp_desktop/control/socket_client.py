@@ -1,11 +1,9 @@
 """Asking a running gateway through its control socket."""
 
 import json
-import os
 import socket
-import stat
 
-from ztmcp_desktop.control.socket_path import NAME, opened_folder, short_path
+from ztmcp_desktop.control.socket_path import CONTROL, connect_to
 from ztmcp_desktop.domain.denial import Code, Denial
 from ztmcp_desktop.domain.json import JsonObject
 from ztmcp_desktop.settings import Home
@@ -51,17 +49,7 @@ def ask_gateway(home: Home, verb: str, arguments: JsonObject) -> JsonObject:
 
 def _connect(home: Home) -> socket.socket:
     try:
-        with opened_folder(home.run) as folder:
-            if not stat.S_ISSOCK(os.stat(NAME, dir_fd=folder, follow_symlinks=False).st_mode):
-                raise Denial(Code.GATEWAY_FAULT, f"run/{NAME} is a link or no socket; remove it")
-            connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-            connection.settimeout(SILENCE_S)
-            try:
-                connection.connect(short_path(home.run, folder))
-            except OSError:
-                connection.close()
-                raise
-            return connection
+        return connect_to(home.run, CONTROL, SILENCE_S)
     except (FileNotFoundError, ConnectionRefusedError) as error:
         raise NoGateway from error
     except OSError as error:

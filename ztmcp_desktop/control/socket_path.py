@@ -1,15 +1,20 @@
-"""Where the control socket is, however long the path of the home."""
+"""Our sockets in `run/`: where they are, however long the home's path, made and reached without following links."""
 
 import os
+import socket
 import stat
+import struct
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from ztmcp_desktop.domain.denial import Code, Denial
 
-NAME = "control.sock"
+CONTROL = "control.sock"
+BRIDGE = "bridge.sock"
 MAX_PATH_BYTES = 100
+_CREDENTIALS = struct.Struct("3i")
 
 
 @contextmanager
@@ -35,15 +40,79 @@ def opened_folder(run: Path) -> Iterator[int]:
         os.close(descriptor)
 
 
-def short_path(run: Path, folder: int) -> str:
+def listen_at(run: Path, name: str, backlog: int) -> socket.socket:
+    """A socket that listens as `run/NAME`, 0600; what an earlier gateway left there is removed.
+
+    Raises:
+        Denial: something that is no socket, or a link, stands in its place, or it cannot be made (`gateway-fault`).
+    """
+    with opened_folder(run) as folder:
+        remove(folder, name)
+        listening = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        try:
+            listening.bind(short_path(run, folder, name))
+            os.chmod(name, 0o600, dir_fd=folder)
+            listening.listen(backlog)
+        except OSError as error:
+            listening.close()
+            raise Denial(Code.GATEWAY_FAULT, f"the socket {name} cannot be made: {error.strerror}") from error
+    listening.setblocking(False)  # noqa: FBT003 - the standard library's signature
+    return listening
+
+
+def connect_to(run: Path, name: str, timeout_s: float) -> socket.socket:
+    """A connection to whoever listens as `run/NAME`.
+
+    Raises:
+        Denial: `run` is not ours alone, or a link or no socket stands there (`gateway-fault`).
+        OSError: nobody listens (`FileNotFoundError`, `ConnectionRefusedError`), or it cannot be reached.
+    """
+    with opened_folder(run) as folder:
+        if not stat.S_ISSOCK(os.stat(name, dir_fd=folder, follow_symlinks=False).st_mode):
+            raise Denial(Code.GATEWAY_FAULT, f"run/{name} is a link or no socket; remove it")
+        connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        connection.settimeout(timeout_s)
+        try:
+            connection.connect(short_path(run, folder, name))
+        except OSError:
+            connection.close()
+            raise
+        return connection
+
+
+def remove(folder: int, name: str) -> None:
+    """Remove what an earlier gateway left; refuse to touch anything else. `folder` is open.
+
+    Raises:
+        Denial: it is a link or no socket (`gateway-fault`).
+    """
+    try:
+        found = os.stat(name, dir_fd=folder, follow_symlinks=False)
+    except FileNotFoundError:
+        return
+    if not stat.S_ISSOCK(found.st_mode):
+        raise Denial(Code.GATEWAY_FAULT, f"run/{name} is a link or no socket; remove it and start again")
+    os.unlink(name, dir_fd=folder)
+
+
+def is_ours(connection: socket.socket) -> bool:
+    """Whether the other end is this user; where the system does not tell, the folder's mode has decided."""
+    if not sys.platform.startswith("linux"):
+        return True
+    raw = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size)
+    _, uid, _ = _CREDENTIALS.unpack(raw)
+    return bool(uid == os.geteuid())
+
+
+def short_path(run: Path, folder: int, name: str) -> str:
     """A path of the socket that fits into an address; `folder` is the open descriptor of `run`.
 
     Raises:
         Denial: there is no way to shorten it here (`gateway-fault`).
     """
     if Path("/proc/self/fd").is_dir():
-        return f"/proc/self/fd/{folder}/{NAME}"
-    path = str(run / NAME)
+        return f"/proc/self/fd/{folder}/{name}"
+    path = str(run / name)
     if len(os.fsencode(path)) > MAX_PATH_BYTES:
         raise Denial(Code.GATEWAY_FAULT, f"the path of {run} is too long; set ZTMCP_HOME to a shorter one")
     return path

@@ -30,14 +30,18 @@ _WAITING = "waiting for the person or the server"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Arrival:
-    """An authenticated message for one server, with who sent it as the system says, and the way to answer it."""
+    """An authenticated message for one server, with who sent it as the system says, and the way to answer it.
+
+    `headers` are None on a pipe, where nothing is said twice; then `session` is the pipe's, which HTTP has in a header.
+    """
 
     principal: Principal
     server: ServerName
-    headers: Pairs
+    headers: Pairs | None
     accepts: Accepts
     caller: Caller
     wire: Wire
+    session: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,6 +5,7 @@ import hmac
 import re
 import secrets
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 from ztmcp_desktop.domain.caller import Attested, Caller, Program
@@ -47,18 +48,12 @@ class Clients:
         return self._principal(found)
 
     def admit(self, program: Program, server: ServerName) -> Principal:
-        """Who comes over the bridge, known by the place of the program that started it. The session begins or goes on.
-
-        Raises:
-            Denial: the person let no such program call this server over the bridge (`unauthenticated`).
-        """
         found = self.bridged(program)
         if found is None or not self._good_for(found, server):
             raise _unauthenticated()
         return self._principal(found)
 
     def bridged(self, program: Program) -> Client | None:
-        """The client that this program is over the bridge, expired or not."""
         return next((client for client in self._clients.values() if client.bridge == program.place), None)
 
     def confirm(self, principal: Principal, server: ServerName) -> None:
@@ -118,6 +113,12 @@ class Clients:
         )
         self._store({**self._clients, name: client})
         return Sealed(token)
+
+    def widen(self, name: ClientName, servers: tuple[ServerName, ...]) -> None:
+        client = self._clients.get(name)
+        if client is None:
+            raise Denial(Code.NOT_PERMITTED, f"there is no client {name}")
+        self._store({**self._clients, name: replace(client, servers=tuple(dict.fromkeys((*client.servers, *servers))))})
 
     def revoke(self, name: ClientName) -> bool:
         client = self._clients.get(name)

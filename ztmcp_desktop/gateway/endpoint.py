@@ -31,6 +31,7 @@ from ztmcp_desktop.gateway.legacy_sessions import LegacySession, LegacySessions
 from ztmcp_desktop.gateway.listeners import Listener, Listeners
 from ztmcp_desktop.gateway.modern import ModernDoor
 from ztmcp_desktop.gateway.peers import Peers
+from ztmcp_desktop.gateway.pipes import PipeParts, Pipes
 from ztmcp_desktop.gateway.wire import INVALID_REQUEST, Rejection, RequestId, parse, request_id, require_shape
 from ztmcp_desktop.ports import Catalogue, ClientBook, Clock, Gate, Ledger
 from ztmcp_desktop.settings import Settings
@@ -70,6 +71,15 @@ class Endpoint:
         self._listeners = listeners
         self._legacy = LegacyDoor(self._calls, self._sessions, self._timing)
         self._modern = ModernDoor(self._calls, catalogue)
+        self.pipes = Pipes(
+            PipeParts(
+                legacy=self._legacy,
+                modern=self._modern,
+                clients=clients,
+                settings=settings,
+                reject=self._reject,
+            )
+        )
         self._sweeper: asyncio.Task[None] | None = None
         self.app: ASGIApp = HostFilter(self._route, settings.port, settings.allowed_origins, self._reject)
         clients.on_revoke(self._end)
@@ -83,6 +93,7 @@ class Endpoint:
         """End every stream and call."""
         self._calls.cancel()
         self._sessions.end_of(None, None)
+        await self.pipes.stop()
         if self._sweeper is not None:
             self._sweeper.cancel()
             with contextlib.suppress(asyncio.CancelledError):
@@ -130,7 +141,7 @@ class Endpoint:
                 door = self._legacy if self._is_legacy(headers) else self._modern
                 await door.post(arrival, message)
             else:
-                await self._other_method(scope["method"], arrival)
+                await self._other_method(scope["method"], arrival, headers)
         except Rejection as rejection:
             await self._reject(f"http-{rejection.status}", rejection.code, server)
             await send_rejection(send, rejection, number)
@@ -138,10 +149,10 @@ class Endpoint:
             await self._reject("token", denial.code, server)
             await _send_denial(send, denial)
 
-    async def _other_method(self, method: str, arrival: Arrival) -> None:
+    async def _other_method(self, method: str, arrival: Arrival, headers: Pairs) -> None:
         if method not in {"GET", "DELETE"}:
             raise Rejection(405, INVALID_REQUEST, "the method is not allowed")
-        if not self._is_legacy(arrival.headers):
+        if not self._is_legacy(headers):
             await self._modern.refuse_method(arrival)
         elif method == "GET":
             await self._legacy.get(arrival)
@@ -160,11 +171,13 @@ class Endpoint:
     def _end(self, client: ClientName, session: SessionId | None) -> None:
         self._calls.cancel(client, session)
         self._sessions.end_of(client, session)
+        self.pipes.end_unconfirmed()
 
     async def _sweep(self) -> None:
         while True:
             await self._clock.sleep(SWEEP_S)
             self._sessions.sweep()
+            self.pipes.end_unconfirmed()
             for listener in self._listeners.all():
                 self._end_if_expired(listener)
 

@@ -20,6 +20,7 @@ ABORT = "ztmcp.abort"
 MAX_OUTBOX = 256
 MAX_OUTBOX_BYTES = 16 * 1024**2
 CANCEL_S = 5.0
+_BEFORE, _AFTER = b"event: message\r\ndata: ", b"\r\n\r\n"
 PING = b": ping\r\n\r\n"
 STREAM_HEADERS: Headers = (
     (b"content-type", b"text/event-stream"),
@@ -258,12 +259,17 @@ class Standing:
         self.close()
 
 
+def unframed(frame: bytes) -> bytes:
+    """The message in a frame of a stream that an exchange wrote; nothing where it is only a sign of life."""
+    return frame[len(_BEFORE) : -len(_AFTER)] if frame.startswith(_BEFORE) else b""
+
+
 def _event(message: JsonObject) -> bytes:
     return _framed(dump(message))
 
 
 def _framed(body: bytes) -> bytes:
-    return b"event: message\r\ndata: " + body + b"\r\n\r\n"
+    return _BEFORE + body + _AFTER
 
 
 def _outcome(work: asyncio.Task[Answer], endings: Endings) -> Answer:

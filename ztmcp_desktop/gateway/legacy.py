@@ -1,4 +1,4 @@
-"""The handshake era over HTTP (2024-11-05 to 2025-11-25): sessions, POST, the GET stream, DELETE."""
+"""The handshake era (2024-11-05 to 2025-11-25): sessions, messages, the standing stream, the end."""
 
 import orjson
 
@@ -14,7 +14,7 @@ from ztmcp_desktop.gateway.levels import LEVELS
 from ztmcp_desktop.gateway.wire import INVALID_PARAMS, INVALID_REQUEST, Rejection, RequestId, request_id
 
 MAX_CAPABILITIES_BYTES = 65536
-_SESSION_HEADER = "mcp-session-id"
+SESSION_HEADER = "mcp-session-id"
 
 
 class LegacyDoor:
@@ -35,7 +35,8 @@ class LegacyDoor:
             self._find(arrival).resolve(message)
             await send_bytes(arrival.wire.send, 202, b"")
             return
-        sdk.require_routing_headers_match(message, arrival.headers)
+        if arrival.headers is not None:
+            sdk.require_routing_headers_match(message, arrival.headers)
         number = request_id(message)
         if number is None:
             await self._notice(arrival, message)
@@ -86,12 +87,13 @@ class LegacyDoor:
         await send_bytes(arrival.wire.send, 200, b"")
 
     async def _initialize(self, arrival: Arrival, message: JsonObject, number: RequestId) -> None:
-        if one(arrival.headers, _SESSION_HEADER) is not None:
+        if _session_of(arrival) is not None:
             raise Rejection(400, INVALID_REQUEST, "this session is initialized already")
         capabilities = message.get("params", {}).get("capabilities", {})
         if not isinstance(capabilities, dict) or len(orjson.dumps(capabilities)) > MAX_CAPABILITIES_BYTES:
             raise Rejection(400, INVALID_PARAMS, "the client's capabilities are no object, or too large")
         session = self._sessions.make(arrival.principal, arrival.server, capabilities)
+        session.kept = arrival.headers is None
         session.claimed = claimed_name(message.get("params", {}).get("clientInfo"))
         # Live before it is answered: the client's next request may come before this one is over.
         self._sessions.admit(session)
@@ -100,7 +102,7 @@ class LegacyDoor:
             message,
             number,
             Framing(era=Era.LEGACY, capabilities=capabilities, claimed=session.claimed),
-            headers=((_SESSION_HEADER.encode(), session.id.encode()),),
+            headers=((SESSION_HEADER.encode(), session.id.encode()),),
             began=lambda task: session.begin(number, task),
         )
         if answer is None or "result" not in answer.message:
@@ -116,4 +118,8 @@ class LegacyDoor:
         await send_bytes(arrival.wire.send, 202, b"")
 
     def _find(self, arrival: Arrival) -> LegacySession:
-        return self._sessions.find(one(arrival.headers, _SESSION_HEADER), arrival.principal, arrival.server)
+        return self._sessions.find(_session_of(arrival), arrival.principal, arrival.server)
+
+
+def _session_of(arrival: Arrival) -> str | None:
+    return arrival.session if arrival.headers is None else one(arrival.headers, SESSION_HEADER)

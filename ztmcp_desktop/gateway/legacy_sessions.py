@@ -29,6 +29,7 @@ class LegacySession:
     """One client's connection to one server, from `initialize` to DELETE, silence or revocation.
 
     It hears what the server says outside of calls. Until its stream is open, the last `MAX_UNHEARD` of that wait.
+    One that is `kept` belongs to a pipe: its client could not begin anew, so it ends with the pipe and not before.
     """
 
     era = Era.LEGACY
@@ -42,6 +43,7 @@ class LegacySession:
         self.used_at = now
         self.log_level: str | None = None
         self.claimed = ""
+        self.kept = False
         self.in_flight: dict[RequestId, asyncio.Task[Answer]] = {}
         self.standing: Standing | None = None
         self._unheard: deque[JsonObject] = deque(maxlen=MAX_UNHEARD)
@@ -176,6 +178,8 @@ class LegacySessions:
         if found is None or not _owns(found, principal, server) or self._is_silent(found, now):
             raise Rejection(404, INVALID_REQUEST, "there is no such session", code=Code.NOT_PERMITTED)
         found.used_at = now
+        # A pipe outlives the silence after which another session of its client begins.
+        found.owner = principal
         return found
 
     def end(self, session: LegacySession) -> None:
@@ -187,7 +191,7 @@ class LegacySessions:
     def end_of(self, client: ClientName | None, session: SessionId | None) -> None:
         """End those of a client, of one session of it, or all."""
         for live in list(self._live.values()):
-            if client in {None, live.owner.client} and session in {None, live.owner.session}:
+            if client in {None, live.owner.client} and session in {None, live.owner.session} and not live.kept:
                 self.end(live)
 
     def sweep(self) -> None:
@@ -197,10 +201,11 @@ class LegacySessions:
             self.end(live)
 
     def _is_silent(self, session: LegacySession, now: float) -> bool:
-        return not session.in_flight and session.used_at + self._idle_s <= now
+        return not session.kept and not session.in_flight and session.used_at + self._idle_s <= now
 
     def _evict(self, client: ClientName | None) -> None:
-        idle = [live for live in self._live.values() if not live.in_flight and client in {None, live.owner.client}]
+        theirs = [live for live in self._live.values() if client in {None, live.owner.client}]
+        idle = [live for live in theirs if not (live.in_flight or live.kept)]
         if not idle:
             raise Rejection(503, INVALID_REQUEST, "there are too many sessions", code=Code.NOT_PERMITTED)
         self.end(min(idle, key=lambda live: live.used_at))

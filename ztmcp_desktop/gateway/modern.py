@@ -1,4 +1,4 @@
-"""The 2026-07-28 era over HTTP: each POST is a whole request, checked against its headers."""
+"""The 2026-07-28 era: each message is a whole request, checked against its headers where it has any."""
 
 from ztmcp_desktop.domain.denial import Denial
 from ztmcp_desktop.domain.json import JsonObject
@@ -54,8 +54,9 @@ class ModernDoor:
         await send_text(arrival.wire.send, 405, "method not allowed", ((b"allow", b"POST"),))
 
     async def _notice(self, arrival: Arrival, message: JsonObject) -> None:
-        sdk.require_single_routing_headers(arrival.headers)
-        sdk.require_supported_version(one(arrival.headers, "mcp-protocol-version") or "")
+        if arrival.headers is not None:
+            sdk.require_single_routing_headers(arrival.headers)
+            sdk.require_supported_version(one(arrival.headers, "mcp-protocol-version") or "")
         if message["method"] != "notifications/cancelled":
             # Here a client cancels by closing the response; an id that anybody may name cancels nothing.
             await self._calls.notice(arrival, message)
@@ -64,7 +65,7 @@ class ModernDoor:
     def _check_parameters(self, arrival: Arrival, message: JsonObject) -> None:
         params = message["params"]
         arguments = params.get("arguments", {})
-        if message["method"] != "tools/call" or not isinstance(arguments, dict):
+        if message["method"] != "tools/call" or not isinstance(arguments, dict) or arrival.headers is None:
             return
         try:
             tool = self._catalogue.offer(arrival.server).find(ItemKind.TOOL, str(params.get("name")))

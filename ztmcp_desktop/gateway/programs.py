@@ -141,7 +141,10 @@ def _running_file(process: psutil.Process) -> tuple[str, int, int]:
 
 
 def _folder(process: psutil.Process) -> str | None:
+    """Where the process's relative paths begin; None where it sees other files than we do, as in a container."""
     try:
+        if sys.platform == "linux" and _view(str(process.pid)) != _view("self"):
+            return None
         return process.cwd()
     except (psutil.Error, OSError):
         return None
@@ -157,6 +160,12 @@ def _first_that_says_something(bridge: psutil.Process) -> psutil.Process:
             return parent
         one = parent
     raise NotTold("what started the bridge has ended, or belongs to another user")
+
+
+def _view(pid: str) -> tuple[int, int, int]:
+    """Which files a process sees: its mounts, and its root among them."""
+    root = Path(f"/proc/{pid}/root/").stat()
+    return (Path(f"/proc/{pid}/ns/mnt").stat().st_ino, root.st_dev, root.st_ino)
 
 
 def _parents(process: psutil.Process) -> tuple[str, ...]:

@@ -1,11 +1,13 @@
 """What an interpreter was told to run, read from the arguments of its process; what cannot be told is said so."""
 
 import hashlib
+import os
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+MAX_LINKS = 16
 UNTOLD = "(what it runs cannot be told)"
 
 
@@ -50,9 +52,10 @@ _JOINED_MODULE = re.compile(r"-[bBdEhiIOPqsSuvVx]*m")
 
 
 def told_to_run(executable: str, arguments: Sequence[str], folder: str | None) -> Told | None:
-    """What `executable` runs, None where it is no interpreter. `folder` is where relative paths begin, if known.
+    """What `executable` runs, None where it is no interpreter. `folder` is where relative paths begin.
 
-    The arguments are the process's own: it can alter them, and the file may have changed since it was read.
+    It is None where the process sees other files than we do; then no path of it means anything here. The arguments are
+    the process's own: it can alter them, and the file may have changed since it was read.
     """
     name = Path(executable).name
     grammar = next((known for known in _GRAMMARS if known.name.fullmatch(name)), None)
@@ -76,15 +79,24 @@ def _parse(grammar: _Grammar, rest: list[str], folder: str | None) -> Told:
 
 
 def _script(word: str, folder: str | None) -> Told:
-    path = Path(word)
-    if not path.is_absolute():
-        if folder is None:
-            return Told(text=UNTOLD)
-        path = Path(folder) / path
+    if folder is None:
+        return Told(text=UNTOLD)
     try:
-        path = path.resolve()
-        if path.is_file():
+        path = _resolved(Path(folder) / word)
+        if path is not None and path.is_file():
             return Told(text=str(path), file=path)
     except (OSError, ValueError, RuntimeError):
         pass
     return Told(text=UNTOLD)
+
+
+def _resolved(path: Path) -> Path | None:
+    """The path without links; None where it leads through what is another thing in each process (`/dev/fd/63`)."""
+    for _ in range(MAX_LINKS):
+        whole = Path(os.path.normpath(path.parent.resolve() / path.name))
+        if whole.is_relative_to("/proc") or whole.is_relative_to("/dev"):
+            return None
+        if not whole.is_symlink():
+            return whole
+        path = whole.parent / whole.readlink()
+    return None

@@ -49,8 +49,10 @@ def require_supported_version(version: str) -> None:
         raise Rejection(400, refusal.code, refusal.message, data=refusal.data)
 
 
-def read_envelope(message: JsonObject, headers: HeaderPairs) -> Envelope:
+def read_envelope(message: JsonObject, headers: HeaderPairs | None) -> Envelope:
     """Check a modern request against its headers (2026-07-28, streamable-http) and give its envelope.
+
+    Without `headers` (2026-07-28, stdio) there is nothing that the body could differ from.
 
     Raises:
         Rejection: 400 with -32020 where header and body differ or a header occurs twice, -32602 without an envelope,
@@ -58,8 +60,9 @@ def read_envelope(message: JsonObject, headers: HeaderPairs) -> Envelope:
     """
     from mcp.shared.inbound import InboundModernRoute, classify_inbound_request
 
-    require_single_routing_headers(headers)
-    verdict = classify_inbound_request(message, headers=dict(headers))
+    if headers is not None:
+        require_single_routing_headers(headers)
+    verdict = classify_inbound_request(message, headers=None if headers is None else dict(headers))
     if not isinstance(verdict, InboundModernRoute):
         raise Rejection(400, verdict.code, verdict.message, data=verdict.data)
     if not isinstance(verdict.client_capabilities, dict):

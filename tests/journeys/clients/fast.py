@@ -1,17 +1,19 @@
 """A client on fastmcp, run in an environment of its own: `fast.py ENDPOINT`, the token on standard input.
 
+In the place of ENDPOINT stands a command as a JSON array for a client that speaks stdio.
 Prints what it saw as one JSON object.
 """
 
 import asyncio
 import json
+import os
 import sys
 from typing import Any
 
 from fastmcp import Client
-from fastmcp.client.transports import StreamableHttpTransport
+from fastmcp.client.transports import ClientTransport, StdioTransport, StreamableHttpTransport
 
-SIZE = 5 * 1024 * 1024
+SIZE = 5_000_000
 
 
 async def main(endpoint: str, token: str) -> dict[str, Any]:
@@ -23,7 +25,12 @@ async def main(endpoint: str, token: str) -> dict[str, Any]:
     async def answer(*_asked: object) -> dict[str, str]:
         return {"colour": "green"}
 
-    transport = StreamableHttpTransport(endpoint, headers={"Authorization": f"Bearer {token}"})
+    transport: ClientTransport
+    if endpoint.startswith("["):
+        command, *arguments = json.loads(endpoint)
+        transport = StdioTransport(command, arguments, env=dict(os.environ))
+    else:
+        transport = StreamableHttpTransport(endpoint, headers={"Authorization": f"Bearer {token}"})
     async with Client(transport, elicitation_handler=answer) as client:
         tools = sorted(tool.name for tool in await client.list_tools())
         counted = await client.call_tool("steps", {"count": 5}, progress_handler=progress)
