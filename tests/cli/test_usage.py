@@ -68,7 +68,6 @@ def test_a_server_that_is_not_said_rightly_is_status_2(words: list[str], home: P
     [
         ["server", "add", "a", "--host", "a.example", "--", "node"],
         ["server", "add", "a", "--table", "orders", "--", "node"],
-        ["bridge", "a"],
         ["rule", "preview", "a.cedar"],
     ],
 )

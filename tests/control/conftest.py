@@ -10,6 +10,7 @@ import pytest
 from tests.fakes import FakeClock, FakeDesk, FakeLedger, FakeStateStore, FakeUpstreams, FakeVault, make_digester
 from ztmcp_desktop.control.configuration import Configuration
 from ztmcp_desktop.control.lock import StoredLockdown
+from ztmcp_desktop.control.pairing import Pairing
 from ztmcp_desktop.control.parts import Front, PlaneParts
 from ztmcp_desktop.control.plane import Outside, Plane
 from ztmcp_desktop.control.proposals import Proposals
@@ -143,7 +144,8 @@ class Room:
             prune=self._prune,
         )
         self.plane = Plane(parts, self.lockdown)
-        self.outside = Outside(self.plane, parts, Proposals(self.desk, self.digester, self.clock, 60.0))
+        proposals = Proposals(self.desk, self.digester, self.clock, 60.0)
+        self.outside, self.pairing = Outside(self.plane, parts, proposals), Pairing(parts, proposals)
 
     async def _prune(self, before: datetime) -> int:
         return 0

@@ -12,6 +12,9 @@ from ztmcp_desktop.domain.denial import Code, Denial
 from ztmcp_desktop.domain.json import JsonObject
 from ztmcp_desktop.domain.ledger import Entry, EntryKind, Filters, TimelineItem, Verification
 
+CURSOR = {"path": "/opt/cursor/cursor", "sha256": "1e" * 32, "script": "", "script_sha256": ""}
+NODE = {"path": "/usr/bin/node", "sha256": "5f" * 32, "script": "/usr/lib/claude/cli.js", "script_sha256": "9b" * 32}
+
 
 class CoreThread:
     """A loop that runs until `stop`."""
@@ -219,6 +222,10 @@ class MemoryPlane:
                         "created": "2026-11-22T12:00:00+00:00",
                         "expires": "2027-02-20T12:00:00+00:00",
                         "live": True,
+                        "program": "",
+                        "first_seen": {**CURSOR, "since": "2026-11-22T12:00:00+00:00", "accepted": True},
+                        "others_seen": [{**NODE, "since": "2026-11-23T09:30:00+00:00", "accepted": False}],
+                        "last_seen": NODE,
                     }
                 ]
             },

@@ -5,15 +5,16 @@ import os
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QApplication, QLabel, QPushButton, QWidget
 
 from tests.ui.core import EDITED, RULES, CoreThread, MemoryPlane, MemoryTimeline, sample_items
-from tests.ui.samples import WORST, make_offer, make_proposal, make_question
+from tests.ui.samples import CALLER, WORST, make_offer, make_proposal, make_question
 from ztmcp_desktop.control.resources import help_texts
-from ztmcp_desktop.domain.consent import Proposal, Question
+from ztmcp_desktop.domain.consent import Proposal, Question, Scope
 from ztmcp_desktop.domain.risk import Risk
 from ztmcp_desktop.ui.bridge import Bridge
 from ztmcp_desktop.ui.consent_dialog import ConsentDialog
@@ -26,6 +27,10 @@ from ztmcp_desktop.ui.theme import dress, theme_of
 
 FEWEST_COLOURS = 3
 PATIENCE_S = 10
+STRANGER = (
+    "Another program than before uses the token of claude-code: /usr/bin/node /usr/lib/claude/cli.js. "
+    "Before it was /opt/cursor/cursor"
+)
 SCREEN = {"name": "s", "x": 0, "y": 0, "width": 1600, "height": 1000}
 SCREEN |= {"logicalDpi": 96, "logicalBaseDpi": 96, "dpr": 1}
 
@@ -47,6 +52,13 @@ def questions() -> dict[str, Question | Proposal]:
             risk=Risk.UNKNOWN,
         ),
         "dialog-unicode": make_question(arguments={"text": WORST, "\u202eyek": "true"}),
+        "dialog-stranger": replace(
+            make_question(),
+            caller=replace(CALLER, via="ztmcp bridge (process 4313)"),
+            claimed="claude-desktop 1.4",
+            warnings=(STRANGER,),
+            scopes=(Scope.ONCE,),
+        ),
         "dialog-proposal": make_proposal(),
         "dialog-offer": make_offer(),
     }

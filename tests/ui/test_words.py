@@ -2,10 +2,11 @@ from dataclasses import replace
 
 import pytest
 
-from tests.ui.core import make_item
+from tests.ui.core import CURSOR, NODE, make_item
 from tests.ui.samples import CALLER, make_question
 from ztmcp_desktop.domain.caller import Unknown
 from ztmcp_desktop.domain.ledger import EntryKind
+from ztmcp_desktop.ui.clients_page import program_facts
 from ztmcp_desktop.ui.consent_words import caller, kinds_sentence, notes
 from ztmcp_desktop.ui.details_words import _step
 from ztmcp_desktop.ui.timeline_words import sentence_of
@@ -79,3 +80,18 @@ def test_limits_sizes_and_times_are_said_in_words() -> None:
     assert size_text(2147483649) == "2 GiB (2,147,483,649 bytes)"
     assert len(moment_text("2026-11-22T12:00:00.123456+00:00")) == len("2026-11-22 12:00:00")
     assert moment_text("2026-11-22T12:00:00 or later") == "2026-11-22T12:00:00 or later"
+
+
+@pytest.mark.attack("P14")
+def test_the_programs_of_a_client_are_listed_and_one_that_nobody_allowed_is_said_to_be_so() -> None:
+    said = program_facts(
+        {
+            "first_seen": {**CURSOR, "since": "2026-11-22T12:00:00+00:00", "accepted": True},
+            "others_seen": [{**NODE, "since": "2026-11-23T09:30:00+00:00", "accepted": False}],
+            "last_seen": NODE,
+        }
+    )
+    assert [label for label, _ in said] == ["first", "NOT ALLOWED", "last"]
+    assert said[0][1].startswith("/opt/cursor/cursor (file 1e1e1e1e1e1e…), since 2026-11-22")
+    assert said[2][1] == "/usr/bin/node /usr/lib/claude/cli.js (file 5f5f5f5f5f5f…)"
+    assert program_facts({"first_seen": None, "others_seen": [], "last_seen": None}) == []

@@ -174,18 +174,18 @@ class Pipe:
             raise Rejection(400, INVALID_REQUEST, "a request with this id is in flight already")
         if len(self._tasks) >= MAX_IN_FLIGHT:
             raise Rejection(429, INVALID_REQUEST, "too many requests are in flight", code=Code.SERVER_UNAVAILABLE)
+        line = self._lines[number] = self._line()
         if message["method"] == "initialize":
             # Nothing that follows can be understood without its answer.
-            await self._answer(message, number)
+            await self._answer(message, number, line)
             if self._session is not None and not self._standing:
                 self._standing.append(asyncio.create_task(self._stand()))
             return
-        task = asyncio.create_task(self._answer(message, number))
+        task = asyncio.create_task(self._answer(message, number, line))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    async def _answer(self, message: JsonObject, number: RequestId) -> None:
-        line = self._lines[number] = self._line()
+    async def _answer(self, message: JsonObject, number: RequestId, line: Line) -> None:
         try:
             await self._through_door(message, line)
         except Rejection as rejection:

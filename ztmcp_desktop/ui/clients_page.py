@@ -17,6 +17,21 @@ _DAY_S = 86_400
 _LIVES = {"90 days": 90 * _DAY_S, "30 days": 30 * _DAY_S, "7 days": 7 * _DAY_S, "1 day": _DAY_S}
 
 
+def program_facts(client: JsonObject) -> list[tuple[str, str]]:
+    """The programs that a client was seen as: the first, the last, and those that nobody has said yes to."""
+    last = client.get("last_seen")
+    facts = [("first", _program(client["first_seen"]))] if client.get("first_seen") else []
+    others = client.get("others_seen", [])
+    facts += [("also" if other.get("accepted") else "NOT ALLOWED", _program(other)) for other in others]
+    return [*facts, ("last", _program(last))] if last else facts
+
+
+def _program(seen: JsonObject) -> str:
+    place = f"{seen.get('path')} {seen.get('script')}".strip()
+    since = f", since {moment_text(str(seen['since']))}" if seen.get("since") else ""
+    return f"{place} (file {str(seen.get('sha256'))[:12]}…){since}"
+
+
 class ClientsPage(ThingsPage):
     """List, a form, the token, and the remembered consents."""
 
@@ -58,7 +73,11 @@ class ClientsPage(ThingsPage):
         self.put(label(visible(name), bold=True, factor=1.2), row(revoke, None))
         facts = [("servers", ", ".join(client.get("servers", [])))]
         facts += [(key, moment_text(str(client.get(key, "")))) for key in ("created", "expires")]
-        self.put(facts_box("Its token", rows_of(facts), width))
+        if client.get("program"):
+            facts.insert(0, ("program", str(client["program"])))
+        self.put(facts_box("Over the bridge" if client.get("program") else "Its token", rows_of(facts), width))
+        if programs := program_facts(client):
+            self.put(facts_box("Programs that called, as the system says", rows_of(programs), width))
         self.put(label("Remembered for its session", bold=True))
         grants = [grant for grant in self._grants if grant.get("client") == name]
         if not grants:

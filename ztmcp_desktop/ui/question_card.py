@@ -16,7 +16,7 @@ from ztmcp_desktop.ui.theme import scaled
 
 _LEAST_NOTES = 54
 _LEAST_LINES = 2
-_NOTES_SHARE = 0.3
+_NOTES_SHARE = 0.22
 _SPACING = 8
 _NOTES_GAP = 2
 _NOTES_FRAME = 2
