@@ -362,7 +362,9 @@ class Gate(Protocol):
             Denial: refused or failed; it is in the ledger already.
         """
 
-    async def notice(self, principal: Principal, server: ServerName, method: str, params: JsonObject | None) -> None:
+    async def notice(
+        self, principal: Principal, server: ServerName, method: str, params: JsonObject | None, caller: Caller
+    ) -> None:
         """A client's notification: checked, recorded, passed on if the server runs. Refusals are silent."""
 
     async def tell(self, call: Call, plain: frozenset[str]) -> JsonObject | None:

@@ -16,6 +16,7 @@ from ztmcp_desktop.domain.caller import Program
 from ztmcp_desktop.domain.json import JsonObject
 from ztmcp_desktop.domain.names import ClientName, ServerName
 from ztmcp_desktop.gateway.endpoint import Endpoint
+from ztmcp_desktop.gateway.listeners import Listeners
 from ztmcp_desktop.gateway.peers import Peers
 from ztmcp_desktop.gateway.programs import Programs
 from ztmcp_desktop.settings import Settings
@@ -130,6 +131,7 @@ async def bridged_in(room: Room) -> AsyncIterator[Bridged]:
         ledger=room.ledger,
         settings=settings,
         clock=room.clock,
+        listeners=Listeners(),
         peers=peers,
     )
     socket = BridgeSocket(

@@ -352,3 +352,27 @@ async def test_edited_files_do_not_count_when_that_cannot_be_recorded(room: Room
     with pytest.raises(Denial):
         await room.plane.ask("reload", {})
     assert room.configuration.settings.allowed_origins == ()
+
+
+@pytest.mark.attack("N3")
+async def test_a_client_of_the_bridge_is_added_by_its_program_and_gets_no_token(room: Room) -> None:
+    await room.add_server()
+    for wrong in ("claude", "./claude", " /opt/claude"):
+        with pytest.raises(Denial) as refused:
+            await room.plane.ask("client.add", {"name": "a", "servers": ["files"], "program": wrong})
+        assert refused.value.code is Code.SCHEMA_MISMATCH
+    made = await room.plane.ask("client.add", {"name": "a", "servers": ["files"], "program": "/opt/claude"})
+    assert set(made) == {"client", "program", "servers", "expires"}
+    [client] = (await room.plane.ask("client.list", {}))["clients"]
+    assert (client["program"], client["first_seen"], client["last_seen"]) == ("/opt/claude", None, None)
+    with pytest.raises(Denial):
+        await room.plane.ask("client.add", {"name": "b", "servers": ["files"], "program": "/opt/claude"})
+
+
+async def test_with_a_screen_a_client_of_the_bridge_is_a_proposal_that_names_its_program(room: Room) -> None:
+    await room.add_server()
+    room.front.screen, room.desk.verdict = True, Verdict.DENY
+    with pytest.raises(Denial):
+        await room.outside.ask("client.add", {"name": "a", "servers": ["files"], "program": "/opt/claude"})
+    assert ("Program", "/opt/claude") in room.desk.tickets[0].question.facts  # type: ignore[union-attr]
+    assert room.clients.all() == ()

@@ -10,6 +10,7 @@ from typing import Any
 
 from tests.fakes import FakeClock, FakeLedger, FakeStateStore
 from ztmcp_desktop.domain.call import Call, Reply
+from ztmcp_desktop.domain.caller import Caller
 from ztmcp_desktop.domain.client import Principal
 from ztmcp_desktop.domain.denial import Code, Denial
 from ztmcp_desktop.domain.json import JsonObject
@@ -87,7 +88,9 @@ class PlayedGate:
             self.withdrawn.append(call)
             raise
 
-    async def notice(self, principal: Principal, server: ServerName, method: str, params: JsonObject | None) -> None:
+    async def notice(
+        self, principal: Principal, server: ServerName, method: str, params: JsonObject | None, caller: Caller
+    ) -> None:
         self.noticed.append(method)
 
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from tests.journeys.stage import INSPECTOR, NODE_FOLDER, REPO, ZTMCP, Stage, node, stage_in, until
+from tests.journeys.stage import INSPECTOR, NODE_FOLDER, REPO, ZTMCP, RawClient, Stage, denied, node, stage_in, until
 
 pytestmark = [pytest.mark.screen, pytest.mark.timeout(240)]
 FAST = Path(os.environ.get("ZTMCP_TEST_FASTMCP", REPO / ".cache" / "fastmcp")) / "bin" / "python"
@@ -28,6 +28,7 @@ CLIENTS = {
 }
 
 
+THIEF = str(REPO / "tests" / "node" / "client.mjs")
 OFFICIAL = str(REPO / "tests" / "journeys" / "clients" / "official.py")
 OVER_BRIDGE = {
     **CLIENTS,
@@ -76,6 +77,30 @@ def test_it_sees_progress_cancels_answers_a_question_and_takes_a_large_answer(se
 def test_over_the_bridge_it_sees_the_same(served: Served, name: str) -> None:
     served.let_in(*OVER_BRIDGE[name])
     play(served, [*OVER_BRIDGE[name], BRIDGE], "")
+
+
+@pytest.mark.attack("P14")
+def test_a_token_that_another_program_uses_passes_no_rule(served: Served) -> None:
+    token = served.token("stolen")
+    raw = RawClient(served.stage.endpoint("features"), token).open()
+    assert denied(raw.call("steps", count=1)) is None
+
+    stolen = subprocess.run(
+        [node(), THIEF, served.stage.endpoint("features"), token, "steps", '{"count": 1}'],
+        env={**served.stage.environment, "TEST_PACKAGES": str(NODE_FOLDER)},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+    )
+    assert denied(json.loads(stolen.stdout)) == "nobody-there"
+    assert denied(raw.call("steps", count=1)) is None
+
+    calls = [row for row in served.stage.rows() if row["client"] == "stolen" and row["subject"] == "steps"]
+    bodies = [json.loads(row["body"]) for row in calls if row["kind"] == "opened"]
+    assert [Path(body["caller"]["script"]).name for body in bodies[1:2]] == [Path(THIEF).name]
+    assert [body["claimed"] for body in bodies] == ["raw 1", "journey 1.0.0", "raw 1"]
+    assert [row["code"] or "" for row in calls if row["kind"] == "closed"] == ["", "nobody-there", ""]
 
 
 def play(served: Served, command: list[str], token: str) -> None:

@@ -247,6 +247,22 @@ async def test_another_program_than_before_gets_no_remembered_yes(world: World) 
 
 
 @pytest.mark.attack("P14")
+async def test_a_yes_that_cannot_be_recorded_makes_no_program_known(world: World) -> None:
+    world.desk.verdict, world.ledger.broken = Verdict.ALLOW, True
+    with pytest.raises(Denial):
+        await world.consent()(stranger_call(FROM_NODE))
+    assert world.clients.accepted == []
+
+
+@pytest.mark.attack("P14")
+async def test_a_yes_to_a_program_that_cannot_be_found_out_is_for_one_call(world: World) -> None:
+    world.desk.verdict = Verdict.ALLOW
+    await world.consent()(stranger_call(Unknown(why="the connection was closed")))
+    assert world.clients.accepted == []
+    assert world.ledger.rows == []
+
+
+@pytest.mark.attack("P14")
 async def test_with_nobody_at_the_desk_another_program_gets_nothing(world: World) -> None:
     world.desk.present = False
     for caller in (FROM_NODE, Unknown(why="the connection was closed")):
@@ -261,6 +277,9 @@ async def test_a_yes_to_another_program_makes_it_known_and_remembers_nothing_els
     call = await world.consent()(stranger_call(FROM_NODE))
     assert call.proof(Consented).by is ConsentedBy.PERSON
     assert world.clients.accepted == [FROM_NODE]
+    [row] = world.ledger.rows
+    assert (row.kind, row.method, row.subject) == (EntryKind.CLIENT, "accept", NODE.place)
+    assert row.body["sha256"] == NODE.sha256
     assert world.grants.all() == ()
     question = world.desk.tickets[0].question
     assert isinstance(question, Question)

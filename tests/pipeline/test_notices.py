@@ -12,6 +12,7 @@ from ztmcp_desktop.domain.denial import Code, Denial
 from ztmcp_desktop.domain.json import JsonObject
 from ztmcp_desktop.domain.ledger import EntryKind
 from ztmcp_desktop.domain.names import ServerName, SessionId
+from ztmcp_desktop.domain.proof import Authenticated
 from ztmcp_desktop.pipeline.masker import Masker
 from ztmcp_desktop.pipeline.notices import MAX_COUNTED_SESSIONS, MAX_NOTICE_BYTES, MAX_NOTICES_PER_S, Notices
 from ztmcp_desktop.pipeline.record import Recorder
@@ -36,9 +37,13 @@ def notice(params: JsonObject | None = None, method: str = "notifications/vendor
     return make_call(method=method, params=params or {})
 
 
+async def known(call: Call) -> Call:
+    return call.proved(Authenticated(client=call.principal.client, server=call.server))
+
+
 def notices(world: World, *checks: Stage) -> Notices:
     return Notices(
-        checks=checks,
+        checks=(known, *checks),
         recorder=Recorder(redact, make_digester()),
         masker=Masker(Surrogates()),
         ledger=world.ledger,
@@ -56,6 +61,15 @@ async def dropped(passing: Notices, told: Told, call: Call) -> Code:
 
 def causes(ledger: FakeLedger) -> list[str]:
     return [cause for cause, _ in ledger.rejected]
+
+
+@pytest.mark.attack("P14")
+async def test_one_from_another_program_than_before_does_not_arrive(world: World) -> None:
+    async def strange(call: Call) -> Call:
+        return call.proved(Authenticated(client=call.principal.client, server=call.server, unlike="/usr/bin/before"))
+
+    assert await dropped(notices(world, strange), Told(), notice()) is Code.NOT_PERMITTED
+    assert causes(world.ledger) == ["notice-not-permitted"]
 
 
 @pytest.mark.attack("C13")

@@ -132,7 +132,9 @@ class Calls:
     async def notice(self, arrival: Arrival, message: JsonObject) -> None:
         """Pass a notification to the gate; nobody waits to hear of a refusal."""
         with contextlib.suppress(Denial):
-            await self._gate.notice(arrival.principal, arrival.server, message["method"], message.get("params"))
+            await self._gate.notice(
+                arrival.principal, arrival.server, message["method"], message.get("params"), arrival.caller
+            )
 
     def cancel(self, client: ClientName | None = None, session: SessionId | None = None) -> None:
         """Cancel the calls of a client, of one session of it, or of all."""

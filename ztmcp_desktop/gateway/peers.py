@@ -15,7 +15,8 @@ from ztmcp_desktop.gateway.programs import NotTold, Programs
 from ztmcp_desktop.gateway.socket_owners import Ends, holders, holds, tcp_inode, unix_peer_inode
 
 MAX_WAITING = 1024
-PATIENCE_S = 3.0
+# A large program may have to be read from a slow disk once; after that a look takes milliseconds.
+PATIENCE_S = 8.0
 _CREDENTIALS = struct.Struct("3i")
 _CLOSED = Unknown(why="the connection was closed")
 _SHARED = Unknown(why="several programs hold the connection")
@@ -61,7 +62,7 @@ class Peers:
                 self._work = asyncio.create_task(self._look())
 
     async def caller(self, held: Held) -> Caller:
-        """Who is at the other end; waits for at most 3 s, and at once when it is known already."""
+        """Who is at the other end; waits for at most 8 s, and at once when it is known already."""
         self.begin(held)
         found = held.found
         if found is None:

@@ -121,6 +121,9 @@ class Pipe:
         self._reading = asyncio.create_task(self._read())
         try:
             await asyncio.wait({self._reading})
+            if not self._reading.cancelled() and (fault := self._reading.exception()):
+                # Its text may hold what was sent, so only its type is written.
+                _log.error("a bridge ended in %s", type(fault).__name__)
             if self._tasks:
                 # What was cut off gets to say so; a client that has gone is not waited for.
                 await asyncio.wait(set(self._tasks), timeout=LAST_WORDS_S)
@@ -190,6 +193,8 @@ class Pipe:
             await self._through_door(message, line)
         except Rejection as rejection:
             await self._refuse(rejection, number)
+        except Denial as denial:
+            await self.refuse(denial, number)
         finally:
             del self._lines[number]
             self._session = self._session or line.session

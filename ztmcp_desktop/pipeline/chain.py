@@ -5,6 +5,7 @@ from pathlib import Path
 from uuid import uuid4
 
 from ztmcp_desktop.domain.call import Call, Reply
+from ztmcp_desktop.domain.caller import Caller
 from ztmcp_desktop.domain.client import Principal
 from ztmcp_desktop.domain.denial import Denial
 from ztmcp_desktop.domain.digest import Digester
@@ -100,7 +101,9 @@ class Pipeline:
     async def run(self, call: Call) -> Reply:
         return await self.calls.run(call)
 
-    async def notice(self, principal: Principal, server: ServerName, method: str, params: JsonObject | None) -> None:
+    async def notice(
+        self, principal: Principal, server: ServerName, method: str, params: JsonObject | None, caller: Caller
+    ) -> None:
         call = Call(
             id=CallId(uuid4().hex),
             at=self._clock.now(),
@@ -110,6 +113,7 @@ class Pipeline:
             params=params or {},
             era=Era.LEGACY,
             channel=NoChannel(),
+            caller=caller,
         )
         try:
             await self._notices.pass_on(call, self._upstreams)

@@ -97,7 +97,7 @@ class Consent:
         match answer.verdict:
             case Verdict.ALLOW:
                 if call.proof(Authenticated).unlike:
-                    self._parts.clients.accept(call.principal, call.caller)
+                    await self._accept(call)
                 else:
                     await self._remember(call, answer)
                 asked_ms = round((self._parts.clock.monotonic() - began_s) * 1000)
@@ -119,6 +119,24 @@ class Consent:
             # A question that nobody waits for any more must not stay where it can be answered.
             ticket.withdraw(Withdrawal.CORE_STOPPED)
             raise
+
+    async def _accept(self, call: Call) -> None:
+        """The program is known from now on; one that cannot be found out has had this one yes."""
+        if not isinstance(call.caller, Attested):
+            return
+        program = call.caller.program
+        masked = self._parts.redact({"subject": program.place})
+        await self._parts.ledger.append(
+            Draft(
+                kind=EntryKind.CLIENT,
+                call=call.id,
+                client=call.principal.client,
+                method="accept",
+                subject=masked["subject"],
+                body={"sha256": program.sha256, "script_sha256": program.script_sha256},
+            )
+        )
+        self._parts.clients.accept(call.principal, call.caller)
 
     async def _remember(self, call: Call, answer: Answer) -> None:
         if answer.scope is not Scope.EXACT_SESSION:

@@ -7,6 +7,7 @@ from ztmcp_desktop.domain.denial import Code, Denial
 from ztmcp_desktop.domain.json import JsonObject, canonical
 from ztmcp_desktop.domain.ledger import Draft, EntryKind, Outcome
 from ztmcp_desktop.domain.names import SessionId
+from ztmcp_desktop.domain.proof import Authenticated
 from ztmcp_desktop.pipeline.masker import Masker
 from ztmcp_desktop.pipeline.record import Recorder
 from ztmcp_desktop.ports import Clock, Ledger, Lockdown, Stage, Upstreams
@@ -62,6 +63,9 @@ class Notices:
             raise Denial(Code.NOT_PERMITTED, "a notification's name begins with notifications/")
         for stage in self._checks:
             call = await stage(call)
+        if call.proof(Authenticated).unlike:
+            # A call of it would be asked about; nobody is asked about a notification.
+            raise Denial(Code.NOT_PERMITTED, "another program than before uses this token")
         await self._ledger.append(self._recorder.notice(call))
         self._refuse_if_locked()
 

@@ -15,6 +15,8 @@ _EVENTS = {
     (EntryKind.SERVER, ""): "The server {server}, for {client}: see the details",
     (EntryKind.CLIENT, "add"): "The client {subject} was added",
     (EntryKind.CLIENT, "revoke"): "The client {subject} was revoked",
+    (EntryKind.CLIENT, "pair"): "{client} was let in over the bridge, to {server}",
+    (EntryKind.CLIENT, "accept"): "Another program was accepted as {client}: {subject}",
     (EntryKind.SECRET, "set"): "The secret {subject} was set",
     (EntryKind.SECRET, "remove"): "The secret {subject} was removed",
     (EntryKind.RULE, "add"): "The rule {subject} was added",
