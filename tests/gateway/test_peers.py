@@ -19,8 +19,9 @@ import pytest
 from tests.fakes import turns_meanwhile
 from tests.gateway.front import free_port
 from ztmcp_desktop.domain.caller import Attested, Caller, Unknown
-from ztmcp_desktop.gateway import peers, programs, socket_owners
-from ztmcp_desktop.gateway.peers import Held, Peers, attest
+from ztmcp_desktop.gateway import attesting, peers, programs, socket_owners
+from ztmcp_desktop.gateway.attesting import Attester, portable
+from ztmcp_desktop.gateway.peers import Held, Peers
 from ztmcp_desktop.gateway.programs import Programs
 from ztmcp_desktop.gateway.socket_owners import Ends
 
@@ -116,10 +117,10 @@ async def test_the_table_of_connections_says_the_same_where_the_kernel_does_not_
 async def test_what_is_portable_says_the_same(listener: Listener) -> None:
     with running(sys.executable, "-c", CLIENT, str(listener.port)) as child:
         ends = listener.accepted()
-        found = await asyncio.to_thread(peers._portable, ends, Programs())
+        found = await asyncio.to_thread(portable, ends, Programs())
         assert isinstance(found, Attested)
         assert found.pid == child.pid
-    assert isinstance(await asyncio.to_thread(peers._portable, ends, Programs()), Unknown)
+    assert isinstance(await asyncio.to_thread(portable, ends, Programs()), Unknown)
 
 
 async def test_the_other_end_of_a_unix_connection_is_found(tmp_path: Path) -> None:
@@ -182,7 +183,7 @@ async def test_a_socket_that_was_passed_on_while_it_was_looked_at_is_unknown(
             return described
 
         monkeypatch.setattr(Programs, "of", then_it_ends)
-        found = attest([ends], Programs())
+        found = Attester(Programs()).attest([ends])
     assert found == [Unknown(why="the connection was closed or passed on while it was looked at")]
 
 
@@ -193,8 +194,8 @@ async def test_a_program_that_becomes_another_one_meanwhile_is_unknown(
     files = iter([("/usr/bin/a", 1, 1), ("/usr/bin/b", 1, 2)])
     with running(sys.executable, "-c", CLIENT, str(listener.port)):
         ends = listener.accepted()
-        monkeypatch.setattr(programs, "_running_file", lambda process: next(files))
-        found = attest([ends], Programs())
+        monkeypatch.setattr(programs, "running_file", lambda process: next(files))
+        found = Attester(Programs()).attest([ends])
     assert found == [Unknown(why="the program changed while it was looked at")]
 
 
@@ -230,8 +231,8 @@ async def test_a_connection_is_looked_up_once_and_many_in_one_walk(
     listener: Listener, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     walks = []
-    real = peers.holders
-    monkeypatch.setattr(peers, "holders", lambda *given: walks.append(given) or real(*given))
+    real = attesting.holders
+    monkeypatch.setattr(attesting, "holders", lambda *given: walks.append(given) or real(*given))
     looker = Peers()
     with contextlib.ExitStack() as stack:
         held = []
@@ -249,13 +250,13 @@ async def test_a_connection_is_looked_up_once_and_many_in_one_walk(
 async def test_a_look_that_takes_long_holds_up_a_call_for_a_bounded_time_and_not_the_loop(
     listener: Listener, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    go, real = threading.Event(), peers.attest
+    go, real = threading.Event(), Attester.attest
 
-    def late(*given: Any) -> list[Caller]:
+    def late(self: Attester, wheres: list[Any]) -> list[Caller]:
         go.wait(WAIT_S)
-        return real(*given)
+        return real(self, wheres)
 
-    monkeypatch.setattr(peers, "attest", late)
+    monkeypatch.setattr(Attester, "attest", late)
     monkeypatch.setattr(peers, "PATIENCE_S", 0.2)
     with running(sys.executable, "-c", CLIENT, str(listener.port)):
         held, looker = Held(where=listener.accepted()), Peers()
@@ -266,3 +267,37 @@ async def test_a_look_that_takes_long_holds_up_a_call_for_a_bounded_time_and_not
         async with asyncio.timeout(WAIT_S):
             while isinstance(await looker.caller(held), Unknown):
                 continue
+
+
+RECONNECTING = (
+    "import os,socket,sys\n"
+    "for _ in range(3):\n s=socket.create_connection(('127.0.0.1',int(sys.argv[1])))\n s.recv(1)\n s.close()\n"
+    "s=socket.create_connection(('127.0.0.1',int(sys.argv[1])))\ns.set_inheritable(True)\n"
+    "os.execv(sys.argv[2],[sys.argv[2],'60'])"
+)
+
+
+async def test_a_process_that_was_found_just_now_is_found_again_without_a_walk_and_only_while_it_is_the_same(
+    listener: Listener, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    walks = []
+    real = attesting.holders
+    monkeypatch.setattr(attesting, "holders", lambda *given: walks.append(given) or real(*given))
+    attester = Attester(Programs())
+    sleep = os.path.realpath(shutil.which("sleep") or "/bin/sleep")
+    with running(sys.executable, "-c", RECONNECTING, str(listener.port), sleep) as child:
+        for _ in range(3):
+            [found] = attester.attest([listener.accepted()])
+            assert isinstance(found, Attested)
+            assert (found.pid, found.program.path) == (child.pid, REAL_PYTHON)
+            listener.sockets[-1].send(b"x")
+        assert len(walks) == 1
+
+        last = listener.accepted()
+        async with asyncio.timeout(WAIT_S):
+            while os.path.realpath(f"/proc/{child.pid}/exe") != sleep:  # noqa: ASYNC110 - not ours to signal
+                await asyncio.sleep(0.005)
+        [found] = attester.attest([last])
+        assert isinstance(found, Attested)
+        assert (found.pid, found.program.path) == (child.pid, sleep)
+        assert len(walks) == 2

@@ -144,14 +144,13 @@ def name_of(caller: Attested) -> str:
 
 def _widening(caller: Attested, server: ServerName) -> Widening:
     program = caller.program
-    facts = [("Program", program.path), ("Its file (SHA-256)", program.sha256)]
+    facts = [("Server", server), ("Program", program.path), ("Its file (SHA-256)", program.sha256)]
     if program.script:
         facts.append(("Runs", f"{program.script} {program.script_sha256}".strip()))
     facts += [
         ("Process", f"{caller.pid}, of {caller.owner}"),
         ("Its command", " ".join(caller.arguments)),
-        ("Started by", "\n".join(caller.parents) or "the system does not say"),
-        ("Server", server),
+        ("Started by", " ← ".join(caller.parents) or "the system does not say"),
         ("For", f"{LIFE_S / 86_400:g} days, or until you revoke it"),
     ]
     return Widening(

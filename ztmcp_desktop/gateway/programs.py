@@ -78,9 +78,9 @@ class Programs:
         with process.oneshot():
             arguments = [argument[:MAX_ARGUMENT_CHARS] for argument in process.cmdline()[:MAX_ARGUMENTS]]
             owner = process.username()
-        before = _running_file(process)
+        before = running_file(process)
         program = self._program(process, before[0], arguments)
-        if not process.is_running() or _running_file(process) != before:
+        if not process.is_running() or running_file(process) != before:
             raise NotTold("the program changed while it was looked at")
         return Attested(
             pid=process.pid, owner=owner, program=program, arguments=tuple(arguments), parents=_parents(process)
@@ -129,7 +129,7 @@ def _version(descriptor: int) -> _Version:
     return (found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns)
 
 
-def _running_file(process: psutil.Process) -> tuple[str, int, int]:
+def running_file(process: psutil.Process) -> tuple[str, int, int]:
     """The path of what runs, and which file it is: an `exec` meanwhile shows."""
     if sys.platform != "linux":
         path = process.exe()

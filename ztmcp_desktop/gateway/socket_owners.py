@@ -93,6 +93,16 @@ def holds(pid: int, descriptor: str, inode: int) -> bool:
         return False
 
 
+def held_as(pid: int, inode: int) -> str | None:
+    """The name of the descriptor under which the process holds the socket, None where it does not."""
+    found: dict[int, list[tuple[int, str]]] = {inode: []}
+    try:
+        _look_into(pid, {f"socket:[{inode}]": inode}, found)
+    except OSError:
+        return None
+    return found[inode][0][1] if found[inode] else None
+
+
 def _look_into(pid: int, wanted: dict[str, int], found: dict[int, list[tuple[int, str]]]) -> None:
     with os.scandir(f"/proc/{pid}/fd") as descriptors:
         for descriptor in descriptors:
