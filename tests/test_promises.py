@@ -5,7 +5,8 @@ from pathlib import Path
 
 REPO = Path(__file__).resolve().parents[1]
 NETWORK, METADATA = {"N1", "N2", "N3", "N4", "N5", "N8", "N9", "N10", "N11"}, {"T2", "T4", "T6"}
-ATTACKS = NETWORK | METADATA | {"C1", "C3", "C12", "P1", "P3", "P10", "P14"}
+OUTBOUND = {"O1", "O3"}
+ATTACKS = NETWORK | METADATA | OUTBOUND | {"C1", "C3", "C12", "P1", "P3", "P10", "P14"}
 
 
 def carried(mark: str) -> set[str]:

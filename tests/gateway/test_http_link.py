@@ -12,7 +12,7 @@ from tests.gateway.behind import Behind, SilentChannel, remote, until
 from tests.gateway.remote_site import Site, behind, refusal, send, site
 from ztmcp_desktop.domain.denial import Code, Denial
 from ztmcp_desktop.domain.offer import Era
-from ztmcp_desktop.gateway.http_client import AiohttpClient, origin
+from ztmcp_desktop.gateway.http_client import AiohttpClient
 
 __all__ = ["behind", "site"]
 
@@ -212,14 +212,6 @@ async def test_a_server_that_is_gone_fails_its_own_call(behind: Behind, site: Si
     with pytest.raises(Denial) as caught:
         await behind.upstreams.probe(behind.server, None)
     assert caught.value.code is Code.SERVER_UNAVAILABLE
-
-
-@pytest.mark.parametrize(
-    "url", ["http://example.com/mcp", "ftp://127.0.0.1/", "http://a@127.0.0.1/", "https:///x", "http://[::1", ""]
-)
-def test_addresses_that_are_not_talked_to(url: str) -> None:
-    with pytest.raises(Denial):
-        origin(url)
 
 
 async def test_the_proxies_of_the_environment_are_ignored(

@@ -23,6 +23,7 @@ from ztmcp_desktop.gateway.clients import Clients
 from ztmcp_desktop.gateway.http_client import AiohttpClient
 from ztmcp_desktop.gateway.listeners import Listeners
 from ztmcp_desktop.gateway.listing import Listing
+from ztmcp_desktop.gateway.outbound_guard import GuardedResolver
 from ztmcp_desktop.gateway.sessions import Sessions
 from ztmcp_desktop.gateway.upstreams import StdioAndHttpUpstreams
 from ztmcp_desktop.pipeline.chain import Pipeline, PipelineParts, build_pipeline
@@ -117,7 +118,8 @@ async def _above(  # noqa: PLR0913, PLR0917 - the composition root's one step, s
 ) -> Parts:
     clock, state, store, digester = ground.clock, ground.state, ground.store, ground.keys.digester
     catalogue, listeners = PinnedCatalogue(state, configuration, digester), Listeners()
-    sandbox, reverse, http = open_sandbox(home, user_home), Reverse(), AiohttpClient()
+    sandbox, reverse = open_sandbox(home, user_home), Reverse()
+    http = AiohttpClient(GuardedResolver(frozenset(settings.internal_hosts)))
     upstreams = StdioAndHttpUpstreams(
         servers=configuration,
         catalogue=catalogue,

@@ -1,23 +1,23 @@
-"""HTTP to remote servers: one client for the life of the process, to configured origins only."""
+"""HTTP to remote servers: one client for the life of the process, to where the outbound guard lets it."""
 
-import ipaddress
+import ssl
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from functools import lru_cache
 from typing import Protocol
-from urllib.parse import urljoin, urlsplit
+from urllib.parse import urljoin
 
 import aiohttp
 
 from ztmcp_desktop.domain.denial import Code, Denial, Retry
+from ztmcp_desktop.gateway.outbound_guard import GuardedResolver, Reach, Target, admit, own_reach
 
 CONNECT_S = 10.0
 MAX_REDIRECTS = 3
 MAX_HEADER_BYTES = 16 * 1024
 # Each conversation with an older server keeps one for what the server says of itself.
 MAX_CONNECTIONS = 512
-MAX_ORIGINS = 256
 _SAME_METHOD = frozenset({307, 308})
+_TO_GET = frozenset({301, 302, 303})
 
 
 class HttpAnswer(Protocol):
@@ -38,47 +38,19 @@ class HttpClient(Protocol):
     """Requests over HTTP. Redirects stay within the origin; bodies are never inflated."""
 
     def request(
-        self, method: str, url: str, headers: Mapping[str, str], body: bytes | None
+        self, method: str, url: str, headers: Mapping[str, str], body: bytes | None, reach: Reach | None = None
     ) -> AbstractAsyncContextManager[HttpAnswer]:
         """Leaving the context closes the response, read or not.
 
+        `reach` is how far an address may lead that somebody else than the person named; without it, `url` is theirs.
+
         Raises:
-            Denial: nobody answers, or the answer is not to be trusted (`server-unavailable`).
+            Denial: the address is not to be gone to, nobody answers there, or the answer is not to be trusted
+                (`server-unavailable`).
         """
 
     async def close(self) -> None:
         """End every connection."""
-
-
-@lru_cache(MAX_ORIGINS)
-def origin(url: str) -> tuple[str, str, int]:
-    """Scheme, host and port (RFC 6454).
-
-    Raises:
-        Denial: no address that we talk to: https, or plain http on this machine itself (`server-unavailable`).
-    """
-    try:
-        parts = urlsplit(url)
-        host, port = (parts.hostname or "").lower(), parts.port
-    except ValueError:
-        host, port = "", None
-        parts = urlsplit("")
-    if not host or parts.username is not None or parts.password is not None:
-        raise Denial(Code.SERVER_UNAVAILABLE, "the server's address is none")
-    if parts.scheme == "https":
-        return "https", host, port or 443
-    if parts.scheme == "http" and _is_this_machine(host):
-        return "http", host, port or 80
-    raise Denial(Code.SERVER_UNAVAILABLE, "a server on another machine is reached over https only")
-
-
-def _is_this_machine(host: str) -> bool:
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 class _Answer:
@@ -101,16 +73,21 @@ class _Answer:
 
 
 class AiohttpClient:
-    """`HttpClient` over aiohttp: no cookies, no proxies of the environment, certificates verified."""
+    """`HttpClient` over aiohttp: no cookies, no proxies of the environment, certificates verified.
 
-    def __init__(self) -> None:
+    `tls` says whom to trust instead of the system's authorities.
+    """
+
+    def __init__(self, resolver: GuardedResolver | None = None, tls: ssl.SSLContext | None = None) -> None:
+        self._resolver = resolver or GuardedResolver()
+        self._tls = tls
         self._session: aiohttp.ClientSession | None = None
 
     def _opened(self) -> aiohttp.ClientSession:
         # Made late: it belongs to the running loop, and its TLS context takes 40 ms.
         if self._session is None:
             self._session = aiohttp.ClientSession(
-                connector=aiohttp.TCPConnector(limit=MAX_CONNECTIONS),
+                connector=aiohttp.TCPConnector(limit=MAX_CONNECTIONS, resolver=self._resolver, ssl=self._tls or True),
                 cookie_jar=aiohttp.DummyCookieJar(),
                 trust_env=False,
                 auto_decompress=False,
@@ -123,9 +100,9 @@ class AiohttpClient:
 
     @asynccontextmanager
     async def request(
-        self, method: str, url: str, headers: Mapping[str, str], body: bytes | None
+        self, method: str, url: str, headers: Mapping[str, str], body: bytes | None, reach: Reach | None = None
     ) -> AsyncIterator[HttpAnswer]:
-        response = await self._follow(method, url, headers, body)
+        response = await self._follow(method, url, headers, body, own_reach(url) if reach is None else reach)
         try:
             if response.headers.get("Content-Encoding", "identity").lower() != "identity":
                 raise Denial(Code.SERVER_UNAVAILABLE, "the server sent a packed answer, which was not asked for")
@@ -134,27 +111,30 @@ class AiohttpClient:
             response.close()
 
     async def _follow(
-        self, method: str, url: str, headers: Mapping[str, str], body: bytes | None
+        self, method: str, url: str, headers: Mapping[str, str], body: bytes | None, reach: Reach
     ) -> aiohttp.ClientResponse:
-        home = origin(url)
+        target = admit(url, reach)
+        home = target.origin
         for _ in range(MAX_REDIRECTS + 1):
-            response = await self._once(method, url, headers, body)
+            response = await self._once(method, target, headers, body)
             if not 300 <= response.status < 400:  # noqa: PLR2004 - the redirects of RFC 9110
                 return response
-            target = urljoin(url, response.headers.get("Location", ""))
+            where = urljoin(str(target.url), response.headers.get("Location", ""))
             response.close()
-            if response.status not in _SAME_METHOD or _origin_or_none(target) != home:
+            follows = response.status in _SAME_METHOD or (method == "GET" and response.status in _TO_GET)
+            next_target = _admitted(where, reach)
+            if not follows or next_target is None or next_target.origin != home:
                 raise Denial(Code.SERVER_UNAVAILABLE, "the server sends its callers elsewhere; that is not followed")
-            url = target
+            target = next_target
         raise Denial(Code.SERVER_UNAVAILABLE, "the server sends its callers in circles")
 
     async def _once(
-        self, method: str, url: str, headers: Mapping[str, str], body: bytes | None
+        self, method: str, target: Target, headers: Mapping[str, str], body: bytes | None
     ) -> aiohttp.ClientResponse:
         try:
             return await self._opened().request(
                 method,
-                url,
+                target.url,
                 headers={**headers, "Accept-Encoding": "identity", "User-Agent": "ztmcp"},
                 data=body,
                 allow_redirects=False,
@@ -178,9 +158,9 @@ def is_stream(answer: HttpAnswer) -> bool:
     return answer.status == 200 and kind_of(answer) == "text/event-stream"  # noqa: PLR2004
 
 
-def _origin_or_none(url: str) -> tuple[str, str, int] | None:
+def _admitted(url: str, reach: Reach) -> Target | None:
     try:
-        return origin(url)
+        return admit(url, reach)
     except Denial:
         return None
 
