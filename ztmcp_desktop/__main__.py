@@ -15,9 +15,9 @@ def main() -> int:
             return run_with_window(arguments.port)
         case "run":
             from ztmcp_desktop.app import run_headless
-            from ztmcp_desktop.cli.terminal_desk import TerminalDesk
+            from ztmcp_desktop.cli.terminal_desk import TerminalDesk, tell_page
 
-            return run_headless(arguments.port, TerminalDesk)
+            return run_headless(arguments.port, TerminalDesk, tell_page)
         case _:
             return int(arguments.do(arguments))
 

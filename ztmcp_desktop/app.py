@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from ztmcp_desktop.ui.end_signals import EndSignals
 
 DeskMaker = Callable[[asyncio.AbstractEventLoop], ConsentDesk]
+ShowPage = Callable[[str], None]
 DONE, FAILED = 0, 1
 START_S = 60.0
 STOP_S = 5.0
@@ -42,14 +43,17 @@ MAX_LOG_BYTES = 1024 * 1024
 logger = logging.getLogger(__name__)
 
 
-def run_headless(port: int | None, terminal: DeskMaker) -> int:
-    """The gateway alone, until a signal ends it; the exit status. `terminal` makes the desk that settings may name."""
+def run_headless(port: int | None, terminal: DeskMaker, tell_page: ShowPage) -> int:
+    """The gateway alone, until a signal ends it; the exit status.
+
+    `terminal` makes the desk that settings may name, and `tell_page` tells the person there of a page to open.
+    """
     home = find_home()
     try:
         with _owned(home) as owned:
             if not owned:
                 return _fail("a gateway runs already for this home; stop it first, or see: ztmcp status")
-            return _serve_headless(home, settings_of(home, port), terminal)
+            return _serve_headless(home, settings_of(home, port), terminal, tell_page)
     except Denial as denial:
         return _fail(denial.reason)
     except TimeoutError:
@@ -58,7 +62,7 @@ def run_headless(port: int | None, terminal: DeskMaker) -> int:
         return _fail(f"{error.filename or 'the home'}: {error.strerror or error}")
 
 
-def _serve_headless(home: Home, settings: Settings, terminal: DeskMaker) -> int:
+def _serve_headless(home: Home, settings: Settings, terminal: DeskMaker, tell_page: ShowPage) -> int:
     over, failed = threading.Event(), threading.Event()
 
     def end(_number: int, _frame: FrameType | None) -> None:
@@ -72,9 +76,11 @@ def _serve_headless(home: Home, settings: Settings, terminal: DeskMaker) -> int:
         signal.signal(number, end)
     core = Core(fail)
     core.start()
-    desk = terminal(core.loop) if settings.headless_desk is DeskKind.TERMINAL else NobodyAtTheDesk()
+    there = settings.headless_desk is DeskKind.TERMINAL
+    desk = terminal(core.loop) if there else NobodyAtTheDesk()
+    front = Front(open_page=tell_page if there else None)
     try:
-        serving = core.run(Serving.start(home, settings, desk, Front(), Path.home()), START_S)
+        serving = core.run(Serving.start(home, settings, desk, front, Path.home()), START_S)
         print(json.dumps({"port": settings.port, "pid": os.getpid()}), flush=True)  # noqa: T201 - the contract's line
         # With a bound: the system may hand the signal to another thread, and then nothing wakes this one.
         while not over.wait(SIGNAL_S):
@@ -171,6 +177,7 @@ class _WindowSession:
             screen=True,
             open_questions=lambda: self._desk.open_questions,
             raise_window=window.raise_window.emit,
+            open_page=window.open_page.emit,
         )
         try:
             serving = await Serving.start(self._home, self._settings, self._desk, front, Path.home())

@@ -8,7 +8,7 @@ from typing import Protocol
 from ztmcp_desktop.domain.call import Call, Reply, Subscriber
 from ztmcp_desktop.domain.caller import Caller, Program
 from ztmcp_desktop.domain.client import Client, Principal
-from ztmcp_desktop.domain.consent import DeskEvent, Grant, Proposal, Question, Withdrawal
+from ztmcp_desktop.domain.consent import DeskEvent, Grant, Proposal, Question, Widening, Withdrawal
 from ztmcp_desktop.domain.json import JsonObject
 from ztmcp_desktop.domain.ledger import Draft, Entry, Filters, TimelineItem, Verification
 from ztmcp_desktop.domain.names import ClientName, Digest, GrantId, ServerName, SessionId
@@ -62,6 +62,17 @@ class ConsentDesk(Protocol):
 
         Raises:
             Denial: nobody is there (`nobody-there`).
+        """
+
+
+class PersonsWord(Protocol):
+    """The person's yes to what widens what somebody may do."""
+
+    async def agree(self, widening: Widening) -> None:
+        """Return when the person has said yes.
+
+        Raises:
+            Denial: they said no, did not answer, or nobody is there.
         """
 
 

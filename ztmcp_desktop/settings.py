@@ -25,6 +25,7 @@ class Settings:
     port: int = DEFAULT_PORT
     allowed_origins: tuple[str, ...] = ()
     internal_hosts: tuple[str, ...] = ()
+    client_metadata_url: str = ""
     headless_desk: DeskKind = DeskKind.NOBODY
     patience_s: float = 60.0
     question_life_s: float = 600.0

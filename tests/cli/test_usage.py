@@ -150,6 +150,7 @@ def test_a_server_is_shown_in_plain_lines() -> None:
             "folders": [["/srv", "ro"]],
             "secrets": [["TOKEN", "github"]],
             "runtime": {"argv": ["/usr/bin/node", "a b.js"], "mounts": ["/opt/x"], "installed": []},
+            "login": {"issuer": "https://as.example", "clients": {"code": ["read"]}},
         }
     )
     assert shown == [
@@ -162,6 +163,7 @@ def test_a_server_is_shown_in_plain_lines() -> None:
         ("secret", "github as TOKEN"),
         ("runs as", "/usr/bin/node 'a b.js'"),
         ("sees", "/opt/x (read only)"),
+        ("login", "at https://as.example, for code"),
     ]
 
 

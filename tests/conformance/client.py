@@ -65,8 +65,15 @@ async def opened(url: str, **options: Any) -> AsyncIterator[Client]:
     token = os.environ.get("CONFORMANCE_TOKEN")
     headers = {"Authorization": f"Bearer {token}"} if token else {}
     mode = "auto" if os.environ["MCP_CONFORMANCE_PROTOCOL_VERSION"] == MODERN else "legacy"
+    scenario = os.environ["MCP_CONFORMANCE_SCENARIO"]
+    auth = None
+    if scenario.startswith("auth/") and not token:
+        # Found beside this program; the tests import this module for its table alone.
+        from sdk_login import provider
+
+        auth = await provider(scenario, url)
     async with (
-        httpx2.AsyncClient(headers=headers, timeout=PATIENCE_S, trust_env=False) as http,
+        httpx2.AsyncClient(headers=headers, auth=auth, timeout=PATIENCE_S, trust_env=False) as http,
         Client(streamable_http_client(url, http_client=http), mode=mode, **options) as client,
     ):
         yield client
@@ -189,6 +196,14 @@ def matter(text: str) -> dict[str, str]:
     return {name: value.strip() for name, _, value in (line.partition(":") for line in lines)}
 
 
+async def logs_in(url: str) -> None:
+    """Call the first tool; what the scenario looks at is how the client came to be allowed to."""
+    async with opened(url) as client:
+        if tools := (await client.list_tools()).tools:
+            with suppress(MCPError):
+                await client.call_tool(tools[0].name, {})
+
+
 SCENARIOS: dict[str, Callable[[str], Awaitable[None]]] = {
     "initialize": greets,
     "tools_call": adds,
@@ -208,4 +223,5 @@ SCENARIOS: dict[str, Callable[[str], Awaitable[None]]] = {
 }
 
 if __name__ == "__main__":
-    asyncio.run(SCENARIOS[os.environ["MCP_CONFORMANCE_SCENARIO"]](sys.argv[1]))
+    named = os.environ["MCP_CONFORMANCE_SCENARIO"]
+    asyncio.run((logs_in if named.startswith("auth/") else SCENARIOS[named])(sys.argv[1]))

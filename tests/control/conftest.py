@@ -24,6 +24,9 @@ from ztmcp_desktop.domain.sandbox import SandboxReport
 from ztmcp_desktop.domain.server import LocalCommand, Server
 from ztmcp_desktop.gateway.catalogue import PinnedCatalogue
 from ztmcp_desktop.gateway.clients import Clients
+from ztmcp_desktop.gateway.http_client import AiohttpClient
+from ztmcp_desktop.gateway.login.logins import Logins
+from ztmcp_desktop.gateway.login.parts import LoginParts
 from ztmcp_desktop.gateway.sessions import Sessions
 from ztmcp_desktop.policy.grants import Grants
 from ztmcp_desktop.policy.rules import Rules
@@ -121,6 +124,21 @@ class Room:
             resource_text("policy/schema.cedarschema"),
         )
         self.lockdown = StoredLockdown(self.state)
+        proposals = Proposals(self.desk, self.digester, self.clock, 60.0)
+        self.http = AiohttpClient()
+        self.logins = Logins(
+            LoginParts(
+                http=self.http,
+                vault=self.vault,
+                state=self.state,
+                clock=self.clock,
+                ledger=self.ledger,
+                word=proposals,
+                lockdown=self.lockdown,
+                redact=redact,
+                page=lambda: self.front.open_page,
+            )
+        )
         parts = PlaneParts(
             home=self.home,
             user_home=base / "user",
@@ -134,6 +152,7 @@ class Room:
             ledger=self.ledger,
             timeline=None,  # type: ignore[arg-type]
             upstreams=self.upstreams,
+            logins=self.logins,
             sandbox=Confining(),  # type: ignore[arg-type]
             runtimes=self.programs,
             flight=self.flight,
@@ -144,7 +163,6 @@ class Room:
             prune=self._prune,
         )
         self.plane = Plane(parts, self.lockdown)
-        proposals = Proposals(self.desk, self.digester, self.clock, 60.0)
         self.outside, self.pairing = Outside(self.plane, parts, proposals), Pairing(parts, proposals)
 
     async def _prune(self, before: datetime) -> int:

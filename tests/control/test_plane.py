@@ -14,6 +14,7 @@ from ztmcp_desktop.domain.names import ServerName
 WIDENING = {
     "server.add",
     "server.approve-command",
+    "server.login",
     "server.approve-offer",
     "client.add",
     "rule.add",

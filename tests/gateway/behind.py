@@ -10,9 +10,10 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from tests.fakes import FakeClock, FakeLedger, FakeStateStore, SilentChannel, make_call, make_digester
+from tests.fakes import FakeClock, FakeLedger, FakeStateStore, FakeVault, SilentChannel, make_call, make_digester
 from ztmcp_desktop.domain.call import Call, Outbound, Reply
 from ztmcp_desktop.domain.client import Principal
+from ztmcp_desktop.domain.consent import Widening
 from ztmcp_desktop.domain.denial import Code, Denial
 from ztmcp_desktop.domain.json import JsonObject
 from ztmcp_desktop.domain.limits import Folder, Limits
@@ -26,6 +27,8 @@ from ztmcp_desktop.domain.server import LocalCommand, RemoteUrl, Server
 from ztmcp_desktop.gateway.catalogue import PinnedCatalogue
 from ztmcp_desktop.gateway.http_client import AiohttpClient
 from ztmcp_desktop.gateway.listeners import Listeners
+from ztmcp_desktop.gateway.login.logins import Logins
+from ztmcp_desktop.gateway.login.parts import LoginParts
 from ztmcp_desktop.gateway.upstreams import StdioAndHttpUpstreams
 
 RAW = str(Path(__file__).parents[1] / "servers" / "raw.py")
@@ -111,6 +114,38 @@ def _server(argv: tuple[str, ...], url: str | None, limits: Limits) -> Server:
     return Server(name=NAME, endpoint=endpoint, limits=limits)
 
 
+class Word:
+    """The person: says `answer` to each proposal, and keeps it."""
+
+    def __init__(self) -> None:
+        self.asked: list[Widening] = []
+        self.answer: Denial | None = None
+
+    async def agree(self, widening: Widening) -> None:
+        self.asked.append(widening)
+        if self.answer is not None:
+            raise self.answer
+
+
+class NoLockdown:
+    locked = False
+
+
+def login_parts(behind: "Behind") -> LoginParts:
+    return LoginParts(
+        http=behind.http,
+        vault=behind.vault,
+        state=behind.state,
+        clock=behind.clock,
+        ledger=behind.ledger,
+        word=behind.word,
+        lockdown=behind.lockdown,
+        redact=lambda body: body,
+        page=lambda: behind.page,
+        document=behind.document,
+    )
+
+
 @dataclass
 class Behind:
     server: Server
@@ -120,11 +155,18 @@ class Behind:
     sandbox: Unconfined = field(default_factory=Unconfined)
     person: Person = field(default_factory=Person)
     listeners: Listeners = field(default_factory=Listeners)
+    word: Word = field(default_factory=Word)
+    lockdown: NoLockdown = field(default_factory=NoLockdown)
+    vault: FakeVault = field(default_factory=FakeVault)
+    state: FakeStateStore = field(default_factory=FakeStateStore)
+    page: Callable[[str], None] | None = None
+    document: str = ""
 
     def __post_init__(self) -> None:
         self.book = OneServer(self.server)
-        self.catalogue = PinnedCatalogue(FakeStateStore(), self.book, make_digester())
+        self.catalogue = PinnedCatalogue(self.state, self.book, make_digester())
         self.http = AiohttpClient()
+        self.logins = Logins(login_parts(self))
         self.upstreams = StdioAndHttpUpstreams(
             servers=self.book,
             catalogue=self.catalogue,
@@ -133,6 +175,7 @@ class Behind:
             ledger=self.ledger,
             clock=self.clock,
             http=self.http,
+            logins=self.logins,
             digester=make_digester(),
             listeners=self.listeners,
         )
@@ -157,6 +200,7 @@ class Behind:
 
     async def close(self) -> None:
         await self.upstreams.stop()
+        await self.logins.close()
         await self.http.close()
 
 

@@ -180,15 +180,18 @@ async def test_answers_to_other_requests_on_this_stream_are_dropped(behind: Behi
     assert channel.seen == [("notifications/progress", {"progressToken": "mine", "progress": 1})]
 
 
-@pytest.mark.parametrize("status", [401, 403, 404, 429, 500, 503])
-async def test_errors_are_told_in_our_words(behind: Behind, site: Site, status: int) -> None:
+@pytest.mark.parametrize(
+    ("status", "code"),
+    [(401, Code.NOBODY_THERE), *((status, Code.SERVER_UNAVAILABLE) for status in (403, 404, 429, 500, 503))],
+)
+async def test_errors_are_told_in_our_words(behind: Behind, site: Site, status: int, code: Code) -> None:
     async def failing(request: web.Request, body: dict[str, Any]) -> web.Response:
         return web.Response(status=status, text="upstream text")
 
     await behind.approve()
     site.on_call = failing
     denial = await refusal(behind)
-    assert denial.code is Code.SERVER_UNAVAILABLE
+    assert denial.code is code
     assert "upstream text" not in denial.reason
 
 

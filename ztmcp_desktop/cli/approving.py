@@ -21,28 +21,29 @@ def approve(arguments: argparse.Namespace) -> int:
 
 def _two_steps(connection: Connection, name: str, *, asks: bool) -> int:
     terms = connection.ask("server.terms", {"name": name})
-    _print(terms)
+    print_shown(terms)
     remote = terms["runtime"] is None
-    if asks and not _yes(_CONNECT if remote else _START):
+    if asks and not yes(_CONNECT if remote else _START):
         return fail(f"{name} was not approved", REFUSED)
     offered = connection.ask("server.approve-command", {"name": name, "digest": terms["digest"]})
     if not offered["answered"]:
-        _print(offered)
+        print_shown(offered)
         show(f"The {'address' if remote else 'command'} of {name} is approved. It did not answer: {offered['reason']}.")
         for line in offered["log"]:
             show(f"  | {line}")
         show(f"Nothing of it is offered until what it offers is approved: ztmcp server approve {name}")
         return DONE
     show("")
-    _print(offered)
-    if asks and not _yes("Offer this to the clients of the server?"):
+    print_shown(offered)
+    if asks and not yes("Offer this to the clients of the server?"):
         return fail(f"what {name} offers was not approved", REFUSED)
     connection.ask("server.approve-offer", {"name": name, "digest": offered["digest"]})
     show(f"Approved {name}.")
     return DONE
 
 
-def _print(shown: JsonObject) -> None:
+def print_shown(shown: JsonObject) -> None:
+    """The facts and warnings of something that wants a yes."""
     for label, value in shown["facts"]:
         for index, line in enumerate(str(value).splitlines() or [""]):
             show(f"{label if index == 0 else '':<28} {line}")
@@ -50,7 +51,7 @@ def _print(shown: JsonObject) -> None:
         show(f"! {warning}")
 
 
-def _yes(question: str) -> bool:
+def yes(question: str) -> bool:
     """Only `y` or `yes`, typed; the end of the input is a no."""
     print(f"{question} [y/N] ", end="", flush=True)
     answer = sys.stdin.readline()

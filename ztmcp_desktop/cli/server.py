@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from ztmcp_desktop.cli import login
 from ztmcp_desktop.cli.approving import approve
 from ztmcp_desktop.cli.connection import connected
 from ztmcp_desktop.cli.later import not_yet
@@ -24,6 +25,7 @@ def register(commands: Any) -> None:  # noqa: ANN401 - argparse does not name th
         dest="verb", metavar="VERB", required=True
     )
     _register_add(nouns)
+    login.register(nouns)
     approving = nouns.add_parser("approve", help="look at a server and what it offers, and say yes twice")
     approving.add_argument(
         "--yes", action="store_true", help="both yes's, for scripts; does not count where a window asks"
@@ -163,7 +165,12 @@ def _lines(server: JsonObject) -> list[tuple[str, str]]:
         *([("runs as", shlex.join(runtime["argv"]))] if runtime["argv"] else []),
         *(("sees", f"{path} (read only)") for path in runtime["mounts"]),
         *(("installed", label) for label in runtime["installed"]),
+        *([("login", _login(server["login"]))] if server["login"] else []),
     ]
+
+
+def _login(login: JsonObject) -> str:
+    return f"at {login['issuer']}, for {', '.join(login['clients']) or 'no client yet'}"
 
 
 def show_log(arguments: argparse.Namespace) -> int:

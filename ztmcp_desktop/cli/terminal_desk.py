@@ -90,6 +90,11 @@ class _Ticket:
         self.over = True
 
 
+def tell_page(page: str) -> None:
+    """A page that the person may open in a browser, told and not opened."""
+    print(f"  open this page in a browser on this machine: {visible(page)}", file=sys.stderr, flush=True)
+
+
 def words(question: Question | Proposal) -> str:
     """The question as lines for a terminal; all foreign text made visible."""
     if isinstance(question, Proposal):

@@ -13,7 +13,8 @@ from ztmcp_desktop.control.server_terms import (
     runtime_json,
     terms_facts,
 )
-from ztmcp_desktop.control.verbs import Arguments, Verb, Verbs, Widening
+from ztmcp_desktop.control.verbs import Arguments, Verb, Verbs
+from ztmcp_desktop.domain.consent import Widening
 from ztmcp_desktop.domain.denial import Code, Denial
 from ztmcp_desktop.domain.json import JsonObject
 from ztmcp_desktop.domain.ledger import Draft, EntryKind

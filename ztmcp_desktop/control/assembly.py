@@ -16,13 +16,14 @@ from ztmcp_desktop.control.plane import Outside, Plane
 from ztmcp_desktop.control.proposals import Proposals
 from ztmcp_desktop.control.resources import resource_text
 from ztmcp_desktop.control.verifying import HEAD_COPY
-from ztmcp_desktop.domain.digest import Digester
 from ztmcp_desktop.domain.names import ClientName, SessionId
 from ztmcp_desktop.gateway.catalogue import PinnedCatalogue
 from ztmcp_desktop.gateway.clients import Clients
 from ztmcp_desktop.gateway.http_client import AiohttpClient
 from ztmcp_desktop.gateway.listeners import Listeners
 from ztmcp_desktop.gateway.listing import Listing
+from ztmcp_desktop.gateway.login.logins import Logins
+from ztmcp_desktop.gateway.login.parts import LoginParts
 from ztmcp_desktop.gateway.outbound_guard import GuardedResolver
 from ztmcp_desktop.gateway.sessions import Sessions
 from ztmcp_desktop.gateway.upstreams import StdioAndHttpUpstreams
@@ -56,6 +57,7 @@ class Parts:
     upstreams: StdioAndHttpUpstreams
     listeners: Listeners
     http: AiohttpClient
+    logins: Logins
     pipeline: Pipeline
     plane: Plane
     outside: Outside
@@ -66,6 +68,7 @@ class Parts:
         """End what runs and write what waits."""
         await self.pipeline.calls.abort(lambda _call: True)
         await self.upstreams.stop()
+        await self.logins.close()
         await self.http.close()
         await self.store.close()
 
@@ -118,8 +121,23 @@ async def _above(  # noqa: PLR0913, PLR0917 - the composition root's one step, s
 ) -> Parts:
     clock, state, store, digester = ground.clock, ground.state, ground.store, ground.keys.digester
     catalogue, listeners = PinnedCatalogue(state, configuration, digester), Listeners()
+    lockdown, proposals = StoredLockdown(state), Proposals(desk, digester, clock, settings.patience_s)
     sandbox, reverse = open_sandbox(home, user_home), Reverse()
     http = AiohttpClient(GuardedResolver(frozenset(settings.internal_hosts)))
+    logins = Logins(
+        LoginParts(
+            http=http,
+            vault=ground.vault,
+            state=state,
+            clock=clock,
+            ledger=store,
+            word=proposals,
+            lockdown=lockdown,
+            redact=redact,
+            page=lambda: front.open_page,
+            document=settings.client_metadata_url,
+        )
+    )
     upstreams = StdioAndHttpUpstreams(
         servers=configuration,
         catalogue=catalogue,
@@ -128,11 +146,12 @@ async def _above(  # noqa: PLR0913, PLR0917 - the composition root's one step, s
         ledger=store,
         clock=clock,
         http=http,
+        logins=logins,
         digester=digester,
         listeners=listeners,
     )
     clients = Clients(state, clock, Sessions(clock, settings.session_idle_s))
-    grants, lockdown = Grants(clock, settings.session_idle_s), StoredLockdown(state)
+    grants = Grants(clock, settings.session_idle_s)
     rules = await asyncio.to_thread(_rules, home, state)
     pipeline = build_pipeline(
         PipelineParts(
@@ -171,6 +190,7 @@ async def _above(  # noqa: PLR0913, PLR0917 - the composition root's one step, s
         ledger=store,
         timeline=timeline,
         upstreams=upstreams,
+        logins=logins,
         sandbox=sandbox,
         runtimes=open_runtimes(home, user_home),
         flight=pipeline.calls,
@@ -180,7 +200,7 @@ async def _above(  # noqa: PLR0913, PLR0917 - the composition root's one step, s
         redact=redact,
         prune=store.prune,
     )
-    plane, proposals = Plane(plane_parts, lockdown), _proposals(desk, digester, clock, settings)
+    plane = Plane(plane_parts, lockdown)
     return Parts(
         home=home,
         settings=settings,
@@ -194,6 +214,7 @@ async def _above(  # noqa: PLR0913, PLR0917 - the composition root's one step, s
         upstreams=upstreams,
         listeners=listeners,
         http=http,
+        logins=logins,
         pipeline=pipeline,
         plane=plane,
         outside=Outside(plane, plane_parts, proposals),
@@ -204,10 +225,6 @@ async def _above(  # noqa: PLR0913, PLR0917 - the composition root's one step, s
 
 def _rules(home: Home, state: SealedState) -> Rules:
     return Rules(home.rules, resource_text("policy/default.cedar"), state, resource_text("policy/schema.cedarschema"))
-
-
-def _proposals(desk: ConsentDesk, digester: Digester, clock: SystemClock, settings: Settings) -> Proposals:
-    return Proposals(desk, digester, clock, settings.patience_s)
 
 
 def _end_with_sessions(clients: Clients, grants: Grants, pipeline: Pipeline) -> None:

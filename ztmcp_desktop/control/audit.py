@@ -7,7 +7,8 @@ from dataclasses import asdict
 from datetime import UTC, datetime
 
 from ztmcp_desktop.control.parts import PlaneParts
-from ztmcp_desktop.control.verbs import Arguments, Verb, Verbs, Widening, wrong
+from ztmcp_desktop.control.verbs import Arguments, Verb, Verbs, wrong
+from ztmcp_desktop.domain.consent import Widening
 from ztmcp_desktop.domain.denial import Code, Denial
 from ztmcp_desktop.domain.json import JsonObject
 from ztmcp_desktop.domain.ledger import Entry, Filters, TimelineItem

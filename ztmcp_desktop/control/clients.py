@@ -1,8 +1,9 @@
 """Clients: a name, a token for named servers, an end."""
 
 from ztmcp_desktop.control.parts import PlaneParts
-from ztmcp_desktop.control.verbs import Arguments, Verb, Verbs, Widening, wrong
+from ztmcp_desktop.control.verbs import Arguments, Verb, Verbs, wrong
 from ztmcp_desktop.domain.client import Client, Seen
+from ztmcp_desktop.domain.consent import Widening
 from ztmcp_desktop.domain.denial import Code, Denial
 from ztmcp_desktop.domain.json import JsonObject
 from ztmcp_desktop.domain.ledger import Draft, EntryKind
@@ -61,6 +62,7 @@ class Clients:
             raise Denial(Code.NOT_PERMITTED, f"there is no client {name}; see: ztmcp client list")
         await self._parts.flight.abort(lambda call: call.principal.client == name)
         await self._parts.upstreams.stop(client=name)
+        self._parts.logins.forget_client(name)
         await self._record(name, "revoke", {})
         return {"name": name}
 

@@ -1,7 +1,8 @@
 """Lockdown: one gesture that stops everything, and stays after a restart."""
 
 from ztmcp_desktop.control.parts import PlaneParts
-from ztmcp_desktop.control.verbs import Arguments, Verb, Verbs, Widening
+from ztmcp_desktop.control.verbs import Arguments, Verb, Verbs
+from ztmcp_desktop.domain.consent import Widening
 from ztmcp_desktop.domain.denial import Denial
 from ztmcp_desktop.domain.json import JsonObject
 from ztmcp_desktop.domain.ledger import Draft, EntryKind

@@ -6,9 +6,9 @@ from pathlib import Path
 
 from ztmcp_desktop.control.parts import PlaneParts
 from ztmcp_desktop.control.proposals import Proposals
-from ztmcp_desktop.control.verbs import Widening
 from ztmcp_desktop.domain.caller import Attested
 from ztmcp_desktop.domain.client import Principal
+from ztmcp_desktop.domain.consent import Widening
 from ztmcp_desktop.domain.denial import Code, Denial, Retry
 from ztmcp_desktop.domain.ledger import Draft, EntryKind, Outcome
 from ztmcp_desktop.domain.names import ClientName, ServerName, is_name

@@ -10,6 +10,7 @@ from ztmcp_desktop.control.configuration import Configuration
 from ztmcp_desktop.domain.call import Call
 from ztmcp_desktop.domain.digest import Digester
 from ztmcp_desktop.domain.json import JsonObject
+from ztmcp_desktop.gateway.login.logins import Logins
 from ztmcp_desktop.policy.rules import Rules
 from ztmcp_desktop.ports import (
     Catalogue,
@@ -39,12 +40,16 @@ class Flight(Protocol):
 
 @dataclass(slots=True, kw_only=True)
 class Front:
-    """What is known of the process that serves: `port` is None where no endpoint listens."""
+    """What is known of the process that serves: `port` is None where no endpoint listens.
+
+    `open_page` shows the person a page in a browser; None where nobody would see it.
+    """
 
     port: int | None = None
     screen: bool = False
     open_questions: Callable[[], int] = lambda: 0
     raise_window: Callable[[], None] | None = None
+    open_page: Callable[[str], None] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,6 +68,7 @@ class PlaneParts:
     ledger: Ledger
     timeline: Timeline
     upstreams: Upstreams
+    logins: Logins
     sandbox: Sandbox
     runtimes: RuntimeResolver
     flight: Flight

@@ -11,6 +11,7 @@ from ztmcp_desktop.control.lock import Lock, StoredLockdown
 from ztmcp_desktop.control.parts import PlaneParts
 from ztmcp_desktop.control.preferences import Preferences
 from ztmcp_desktop.control.proposals import Proposals
+from ztmcp_desktop.control.remote_logins import RemoteLogins
 from ztmcp_desktop.control.rules import RuleVerbs
 from ztmcp_desktop.control.secrets import SecretNames, Secrets
 from ztmcp_desktop.control.servers import Servers
@@ -40,6 +41,7 @@ class Plane:
             **Lock(parts, lockdown).verbs(),
             **approvals.verbs(),
             **Servers(parts, names, approvals).verbs(),
+            **RemoteLogins(parts).verbs(),
             **Clients(parts).verbs(),
             **Secrets(parts, names).verbs(),
             **RuleVerbs(parts).verbs(),

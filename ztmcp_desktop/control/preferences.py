@@ -4,7 +4,8 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from ztmcp_desktop.control.parts import PlaneParts
-from ztmcp_desktop.control.verbs import Arguments, Verb, Verbs, Widening, wrong
+from ztmcp_desktop.control.verbs import Arguments, Verb, Verbs, wrong
+from ztmcp_desktop.domain.consent import Widening
 from ztmcp_desktop.domain.denial import Denial
 from ztmcp_desktop.domain.json import JsonObject
 from ztmcp_desktop.domain.ledger import Draft, EntryKind

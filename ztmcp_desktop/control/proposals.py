@@ -3,8 +3,7 @@
 import asyncio
 import uuid
 
-from ztmcp_desktop.control.verbs import Widening
-from ztmcp_desktop.domain.consent import Answer, Proposal, Verdict, Withdrawal
+from ztmcp_desktop.domain.consent import Answer, Proposal, Verdict, Widening, Withdrawal
 from ztmcp_desktop.domain.denial import Code, Denial, Retry
 from ztmcp_desktop.domain.digest import Digester
 from ztmcp_desktop.domain.names import CallId

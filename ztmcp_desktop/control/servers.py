@@ -5,7 +5,8 @@ from ztmcp_desktop.control.last_words import LastWords
 from ztmcp_desktop.control.parts import PlaneParts
 from ztmcp_desktop.control.secrets import SecretNames
 from ztmcp_desktop.control.server_terms import offer_json, proposed_server, runtime_json, terms_facts
-from ztmcp_desktop.control.verbs import Arguments, Verb, Verbs, Widening
+from ztmcp_desktop.control.verbs import Arguments, Verb, Verbs
+from ztmcp_desktop.domain.consent import Widening
 from ztmcp_desktop.domain.denial import Code, Denial
 from ztmcp_desktop.domain.json import JsonObject
 from ztmcp_desktop.domain.ledger import Draft, EntryKind
@@ -63,6 +64,7 @@ class Servers:
         self._approvals.forget(name)
         await self._parts.flight.abort(lambda call: call.server == name)
         await self._parts.upstreams.stop(server=name)
+        await self._parts.logins.log_out(name)
         await self._record(name, "remove", {})
         return {"name": name}
 
@@ -109,6 +111,7 @@ class Servers:
             "folders": [[str(folder.path), folder.access.value] for folder in server.limits.folders],
             "secrets": [[key, name] for key, name in secrets] + [["argument", n] for n in server.argument_secrets],
             "mask_results": server.mask_results,
+            "login": self._parts.logins.shown(server),
             "warnings": list(self._warnings(server)),
         }
 

@@ -7,7 +7,8 @@ from ztmcp_desktop.control.doctor import examine
 from ztmcp_desktop.control.lock import StoredLockdown
 from ztmcp_desktop.control.machine import keychain_json
 from ztmcp_desktop.control.parts import PlaneParts
-from ztmcp_desktop.control.verbs import Arguments, Verb, Verbs, Widening
+from ztmcp_desktop.control.verbs import Arguments, Verb, Verbs
+from ztmcp_desktop.domain.consent import Widening
 from ztmcp_desktop.domain.denial import Code, Denial
 from ztmcp_desktop.domain.json import JsonObject
 from ztmcp_desktop.domain.ledger import Draft, EntryKind

@@ -25,6 +25,9 @@ _LEAST = {"port": 1, "patience_s": 1, "question_life_s": 1, "settle_ms": 700, "s
 _MOST = {"port": 65535, "patience_s": 600, "question_life_s": 600, "settle_ms": 10_000, "max_json_depth": 512}
 
 
+_DOCUMENT = re.compile(r"https://[A-Za-z0-9.-]+(?::[0-9]{1,5})?/[A-Za-z0-9._~/-]+")
+
+
 class Reader:
     """Reads one text; `file` is only named in errors."""
 
@@ -64,7 +67,15 @@ class Reader:
             return kind(value)
         if kind in {int, float}:
             return self._number(at, kind, value)
+        if kind is str:
+            return self._address(at, value)
         return self._strings(at, value)
+
+    def _address(self, at: tuple[str, ...], value: Any) -> str:  # noqa: ANN401
+        """A public https address with a path, which is what may name a client (2026-07-28, client registration)."""
+        if not isinstance(value, str) or (value and not _DOCUMENT.fullmatch(value)):
+            self._wrong(at, "an address is expected that begins with https:// and has a path")
+        return value
 
     def _number(self, at: tuple[str, ...], kind: type[int] | type[float], value: Any) -> int | float:  # noqa: ANN401
         if isinstance(value, bool) or not isinstance(value, (int, float) if kind is float else int):

@@ -4,6 +4,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import NoReturn
 
+from ztmcp_desktop.domain.consent import Widening
 from ztmcp_desktop.domain.denial import Code, Denial
 from ztmcp_desktop.domain.json import JsonObject
 from ztmcp_desktop.domain.names import NAME_RULE, SecretName, is_name, is_secret_name
@@ -13,17 +14,6 @@ MAX_LIST = 1024
 DEFAULT_PATIENCE_S = 5.0
 
 Do = Callable[[JsonObject], Awaitable[JsonObject]]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Widening:
-    """How a change that widens what somebody may do is put to the person. `claims` are a server's own words."""
-
-    title: str
-    sentence: str
-    facts: tuple[tuple[str, str], ...]
-    warnings: tuple[str, ...] = ()
-    claims: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

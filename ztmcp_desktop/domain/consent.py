@@ -59,6 +59,17 @@ class Question:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Widening:
+    """How a change that widens what somebody may do is put to the person. `claims` are a server's own words."""
+
+    title: str
+    sentence: str
+    facts: tuple[tuple[str, str], ...]
+    warnings: tuple[str, ...] = ()
+    claims: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Proposal:
     """A change that widens what somebody may do, put to the person in the window.
 

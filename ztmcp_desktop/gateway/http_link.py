@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 
 from ztmcp_desktop.domain.denial import Code, Denial, Retry
@@ -12,7 +12,8 @@ from ztmcp_desktop.domain.offer import Era
 from ztmcp_desktop.domain.subscription import LISTEN
 from ztmcp_desktop.gateway import sdk
 from ztmcp_desktop.gateway.event_stream import FIRST_RETRY_S, Trail, events, whole
-from ztmcp_desktop.gateway.http_client import HttpAnswer, HttpClient, is_stream, kind_of, unreachable
+from ztmcp_desktop.gateway.http_answers import ended_early, is_stream, kind_of, refusal_of, refuse_challenge
+from ztmcp_desktop.gateway.http_client import HttpAnswer, HttpClient, unreachable
 from ztmcp_desktop.gateway.http_headers import may_set
 from ztmcp_desktop.gateway.jsonrpc import Rubbish, decode, encode, notification
 from ztmcp_desktop.gateway.link import Inbox, Noise, Route
@@ -35,14 +36,24 @@ class HttpLink:
 
     Headers are made from the body that is sent; those of `Route` (secrets among them) go to `url`'s origin only. A
     server of the handshake era may also speak outside of answers, on a stream that is kept open for that, and may leave
-    an answer's stream to go on with it later.
+    an answer's stream to go on with it later. `login` gives the header of a login as it is at that moment; its token is
+    taken out of whatever the server says.
     """
 
-    def __init__(self, client: HttpClient, url: str, era: Era, result_bytes: int) -> None:
+    def __init__(
+        self,
+        client: HttpClient,
+        url: str,
+        era: Era,
+        result_bytes: int,
+        login: Callable[[], Mapping[str, str]] = dict,
+    ) -> None:
         self._client = client
         self._url = url
         self._era = era
         self._result_bytes = result_bytes
+        self._login = login
+        self._shown = b""
         self._inbox: Inbox | None = None
         self._version = ""
         self._session = ""
@@ -123,6 +134,9 @@ class HttpLink:
             headers["MCP-Protocol-Version"] = version
         if self._session:
             headers["Mcp-Session-Id"] = self._session
+        for name, value in self._login().items():
+            headers[name] = value
+            self._shown = value.rpartition(" ")[2].encode("ascii")
         return headers
 
     def _headers(self, message: JsonObject, route: Route) -> dict[str, str]:
@@ -143,7 +157,7 @@ class HttpLink:
             if not over:
                 over = await self._resume(request_id, inbox, trail)
             if not over:
-                inbox.fail(request_id, _ended_early())
+                inbox.fail(request_id, ended_early())
         except Denial as denial:
             inbox.fail(request_id, denial)
         except asyncio.CancelledError:
@@ -156,6 +170,7 @@ class HttpLink:
     async def _read(self, answer: HttpAnswer, request_id: str, inbox: Inbox, trail: Trail) -> bool:
         """Deliver what the answer holds; whether the request was answered."""
         kind = kind_of(answer)
+        refuse_challenge(answer)
         if answer.status != 200 and kind != "application/json":  # noqa: PLR2004
             raise self._failure(answer.status, inbox)
         if kind == "text/event-stream":
@@ -214,6 +229,8 @@ class HttpLink:
             try:
                 async with self._client.request("GET", self._url, self._listening(trail), None) as answer:
                     self._heard.set()
+                    # Where a login is wanted, the next call brings one, or a fresh one.
+                    refuse_challenge(answer)
                     if not is_stream(answer):
                         return
                     unheard = 0
@@ -239,7 +256,7 @@ class HttpLink:
 
     def _deliver_failure(self, body: bytes, status: int, request_id: str, inbox: Inbox) -> None:
         try:
-            message = decode(body)
+            message = decode(self._without_login(body))
         except Rubbish:
             message = {}
         # Only an error to this very request counts; a server that could not read the id answers null.
@@ -252,7 +269,7 @@ class HttpLink:
     def _deliver(self, text: bytes, request_id: str | None, inbox: Inbox) -> bool:
         """Hand a message on; whether it is the answer to `request_id`."""
         try:
-            message = decode(text)
+            message = decode(self._without_login(text))
         except Rubbish:
             inbox.noise(Noise.NOT_A_MESSAGE)
             return False
@@ -266,18 +283,16 @@ class HttpLink:
             return answers
         return False
 
+    def _without_login(self, text: bytes) -> bytes:
+        """The text without the token that was shown to the server, which is for nobody else (O4)."""
+        return text.replace(self._shown, b"{{login}}") if self._shown and self._shown in text else text
+
     def _failure(self, status: int, inbox: Inbox) -> Denial:
-        match status:
-            case 401 | 403:
-                return Denial(Code.SERVER_UNAVAILABLE, "the server does not accept the credentials that it was given")
-            case 404 if self._session:
-                why = Denial(Code.SERVER_UNAVAILABLE, "the server has ended the session", Retry.LATER)
-                inbox.closed(why)
-                return why
-            case 429 | 502 | 503 | 504:
-                return Denial(Code.SERVER_UNAVAILABLE, f"the server is busy (HTTP {status})", Retry.LATER)
-            case _:
-                return Denial(Code.SERVER_UNAVAILABLE, f"the server refuses the request (HTTP {status})")
+        if status == 404 and self._session:  # noqa: PLR2004
+            why = Denial(Code.SERVER_UNAVAILABLE, "the server has ended the session", Retry.LATER)
+            inbox.closed(why)
+            return why
+        return refusal_of(status)
 
     # Notifications and answers of ours.
 
@@ -290,7 +305,3 @@ class HttpLink:
             await asyncio.wait_for(self._tell(headers, body), CLOSE_S)
         except (Denial, TimeoutError):
             _log.debug("a remote server was gone before it was told")
-
-
-def _ended_early() -> Denial:
-    return Denial(Code.SERVER_UNAVAILABLE, "the server ended its answer early", Retry.LATER)

@@ -88,3 +88,37 @@ class Slots:
 
     def _keys(self, client: ClientName | None, server: ServerName | None) -> list[Key]:
         return [key for key in self._slots if client in {None, key.client} and server in {None, key.server}]
+
+
+def seen(task: asyncio.Task[Upstream]) -> None:
+    """Take note of how a start ended, for when nobody waited for it."""
+    # The failure was told to whoever waited; without anybody it is no news.
+    if not task.cancelled():
+        task.exception()
+
+
+async def joined(starting: asyncio.Task[Upstream]) -> Upstream:
+    """Wait for a start that others wait for too; whoever gives up does not end it.
+
+    Raises:
+        Denial: it failed, or the server was stopped meanwhile.
+    """
+    try:
+        return await asyncio.shield(starting)
+    except asyncio.CancelledError:
+        if starting.cancelled():
+            raise stopped() from None
+        raise
+
+
+async def end_slot(slot: Slot) -> None:
+    """End what runs in this slot, or is starting."""
+    if slot.starting is not None:
+        await asyncio.wait({slot.starting})
+    if slot.upstream is not None:
+        await slot.upstream.close(stopped())
+
+
+def stopped() -> Denial:
+    """The refusal where a server was ended by us."""
+    return Denial(Code.SERVER_UNAVAILABLE, "the server was stopped", Retry.LATER)

@@ -2,7 +2,8 @@
 
 import asyncio
 import logging
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
+from functools import partial
 
 from ztmcp_desktop.domain.call import Call, Outbound, Reply
 from ztmcp_desktop.domain.client import Principal
@@ -18,6 +19,7 @@ from ztmcp_desktop.domain.sandbox import Launch
 from ztmcp_desktop.domain.sealed import Sealed
 from ztmcp_desktop.domain.server import LocalCommand, RemoteUrl, Server
 from ztmcp_desktop.gateway.announcing import announce_lists
+from ztmcp_desktop.gateway.challenge import Challenge
 from ztmcp_desktop.gateway.http_client import HttpClient
 from ztmcp_desktop.gateway.http_link import HttpLink
 from ztmcp_desktop.gateway.key import Key, key_of
@@ -25,10 +27,12 @@ from ztmcp_desktop.gateway.link import Link, Route
 from ztmcp_desktop.gateway.listen_stream import ListenStream
 from ztmcp_desktop.gateway.listeners import Listeners
 from ztmcp_desktop.gateway.listing import subscribable
+from ztmcp_desktop.gateway.login.logins import Logins
+from ztmcp_desktop.gateway.login.visit import Visit
 from ztmcp_desktop.gateway.negotiation import capabilities_of, preferred
 from ztmcp_desktop.gateway.parking import Parking
 from ztmcp_desktop.gateway.probe import ending_of, probe
-from ztmcp_desktop.gateway.slots import Slot, Slots
+from ztmcp_desktop.gateway.slots import Slot, Slots, end_slot, joined, seen, stopped
 from ztmcp_desktop.gateway.states import States
 from ztmcp_desktop.gateway.stderr_log import StderrLog
 from ztmcp_desktop.gateway.stdio import StdioLink
@@ -61,6 +65,7 @@ class StdioAndHttpUpstreams:
         ledger: Ledger,
         clock: Clock,
         http: HttpClient,
+        logins: Logins,
         digester: Digester,
         listeners: Listeners,
     ) -> None:
@@ -71,6 +76,7 @@ class StdioAndHttpUpstreams:
         self._ledger = ledger
         self._clock = clock
         self._http = http
+        self._logins = logins
         self._slots = Slots()
         self._parking = Parking()
         self._states = States(digester)
@@ -82,8 +88,17 @@ class StdioAndHttpUpstreams:
     async def send(self, call: Call) -> Reply:
         if call.outbound is None:
             raise Denial(Code.GATEWAY_FAULT, "nothing was prepared to be sent")
-        outbound = call.outbound.open()
         server = self._servers.get(call.server)
+        visit = Visit(self._logins, server, call.principal.client)
+        while True:
+            await visit.ready()
+            try:
+                return await self._sent(call, server, call.outbound.open())
+            except Challenge as challenge:
+                # The server did nothing but say so, so the call is made once more.
+                await visit.meet(challenge)
+
+    async def _sent(self, call: Call, server: Server, outbound: Outbound) -> Reply:
         route = Route(
             headers=_headers(server, outbound.headers),
             input_schema=call.proof(Identified).pin.item.get("inputSchema"),
@@ -92,7 +107,7 @@ class StdioAndHttpUpstreams:
         slot.users += 1
         try:
             if displaced is not None:
-                await _end(displaced)
+                await end_slot(displaced)
             upstream = await self._running(slot, call, server, outbound, route)
             upstream.hearing.announcer.keep_from_view(outbound.secrets)
             await upstream.confirm(call, route)
@@ -114,9 +129,9 @@ class StdioAndHttpUpstreams:
             if slot.starting is None:
                 self._refuse_too_early(slot)
                 slot.starting = asyncio.create_task(self._start(slot, call, server, outbound, route))
-                slot.starting.add_done_callback(_seen)
+                slot.starting.add_done_callback(seen)
         # Whoever gives up waiting does not take the start away from the others.
-        return await _joined(slot.starting)
+        return await joined(slot.starting)
 
     def _refuse_too_early(self, slot: Slot) -> None:
         if (wait_s := slot.not_before - self._clock.monotonic()) > 0:
@@ -131,7 +146,7 @@ class StdioAndHttpUpstreams:
         if upstream is not None:
             if not upstream.up:
                 self._count_failure(slot)
-            await upstream.close(_stopped())
+            await upstream.close(stopped())
 
     def _count_failure(self, slot: Slot) -> None:
         slot.failures = min(slot.failures + 1, MAX_FAILURES_COUNTED)
@@ -158,17 +173,18 @@ class StdioAndHttpUpstreams:
             era = preferred(call.era, self._catalogue.offer(server.name))
             await self._record(call.principal, server, {"event": "starting", "era": era.value})
             async with asyncio.timeout(server.limits.start_s):
-                link = await self._link(server, era, outbound.env)
+                link = await self._link(server, era, outbound.env, call.principal.client)
                 await upstream.open(link, era, capabilities_of(call, era), route)
         except BaseException as failure:
-            await upstream.close(_stopped())
+            await upstream.close(stopped())
             slot.starting = None
             if isinstance(failure, TimeoutError):
                 self._count_failure(slot)
                 raise Denial(
                     Code.SERVER_UNAVAILABLE, f"the server was not ready within {server.limits.start_s:g} s", Retry.LATER
                 ) from None
-            if isinstance(failure, Denial) and failure.code in {Code.SERVER_UNAVAILABLE, Code.TOO_LARGE}:
+            failed = isinstance(failure, Denial) and failure.code in {Code.SERVER_UNAVAILABLE, Code.TOO_LARGE}
+            if failed and not isinstance(failure, Challenge):
                 self._count_failure(slot)
             raise
         slot.upstream, slot.starting = upstream, None
@@ -177,10 +193,10 @@ class StdioAndHttpUpstreams:
     async def _record(self, principal: Principal, server: Server, body: JsonObject) -> None:
         await self._ledger.append(Draft(kind=EntryKind.SERVER, client=principal.client, server=server.name, body=body))
 
-    async def _link(self, server: Server, era: Era, env: Mapping[str, str]) -> Link:
+    async def _link(self, server: Server, era: Era, env: Mapping[str, str], client: ClientName) -> Link:
         match server.endpoint:
             case RemoteUrl(url=url):
-                return HttpLink(self._http, url, era, server.limits.result_bytes)
+                return self._remote(server, url, era, client)
             case LocalCommand(env=plain, secret_env=secret_env):
                 if any(variable not in env for variable, _ in secret_env):
                     raise Denial(
@@ -188,6 +204,10 @@ class StdioAndHttpUpstreams:
                     )
                 runtime = await asyncio.to_thread(self._catalogue.runtime, server.name)
                 return self._pipes(server, await self._process(server, runtime, {**dict(plain), **env}))
+
+    def _remote(self, server: Server, url: str, era: Era, client: ClientName | None) -> Link:
+        login = partial(self._logins.current, server, client)
+        return HttpLink(self._http, url, era, server.limits.result_bytes, login)
 
     async def _process(self, server: Server, runtime: Runtime, env: Mapping[str, str]) -> ChildProcess:
         return await self._sandbox.start(
@@ -240,7 +260,7 @@ class StdioAndHttpUpstreams:
         async def link(era: Era) -> Link:
             match server.endpoint:
                 case RemoteUrl(url=url):
-                    return HttpLink(self._http, url, era, server.limits.result_bytes)
+                    return self._remote(server, url, era, None)
                 case LocalCommand(env=plain):
                     if runtime is None:
                         raise Denial(Code.GATEWAY_FAULT, "a local server cannot be probed without its runtime")
@@ -249,19 +269,28 @@ class StdioAndHttpUpstreams:
                     return self._pipes(server, child)
 
         try:
-            return await probe(link, route, server.limits.start_s)
+            return await self._probed(server, link, route)
         except Denial as denial:
             if denial.code is Code.SERVER_UNAVAILABLE and (how := await ending_of(children)):
                 raise Denial(denial.code, how) from denial
             raise
 
+    async def _probed(self, server: Server, link: Callable[[Era], Awaitable[Link]], route: Route) -> Offer:
+        visit = Visit(self._logins, server, None)
+        while True:
+            await visit.ready()
+            try:
+                return await probe(link, route, server.limits.start_s)
+            except Challenge as challenge:
+                await visit.meet(challenge)
+
     async def stop(self, server: ServerName | None = None, client: ClientName | None = None) -> None:
-        self._listeners.end(client, server, _stopped())
+        self._listeners.end(client, server, stopped())
         slots = self._slots.take(client, server)
         for slot in slots:
             if slot.starting is not None:
                 slot.starting.cancel()
-        await asyncio.gather(*(_end(slot) for slot in slots))
+        await asyncio.gather(*(end_slot(slot) for slot in slots))
 
     def log(self, server: ServerName) -> tuple[str, ...]:
         log = self._logs.get(server)
@@ -271,29 +300,3 @@ class StdioAndHttpUpstreams:
 def _headers(server: Server, secret: Mapping[str, str]) -> dict[str, str]:
     plain = dict(server.endpoint.headers) if isinstance(server.endpoint, RemoteUrl) else {}
     return {**plain, **secret}
-
-
-def _seen(task: asyncio.Task[Upstream]) -> None:
-    # The failure was told to whoever waited; without anybody it is no news.
-    if not task.cancelled():
-        task.exception()
-
-
-async def _joined(starting: asyncio.Task[Upstream]) -> Upstream:
-    try:
-        return await asyncio.shield(starting)
-    except asyncio.CancelledError:
-        if starting.cancelled():
-            raise _stopped() from None
-        raise
-
-
-async def _end(slot: Slot) -> None:
-    if slot.starting is not None:
-        await asyncio.wait({slot.starting})
-    if slot.upstream is not None:
-        await slot.upstream.close(_stopped())
-
-
-def _stopped() -> Denial:
-    return Denial(Code.SERVER_UNAVAILABLE, "the server was stopped", Retry.LATER)

@@ -16,6 +16,7 @@ from ztmcp_desktop.domain.names import CallId
 from ztmcp_desktop.ports import ControlPlane, Timeline
 from ztmcp_desktop.settings import Settings
 from ztmcp_desktop.ui.bridge import Bridge
+from ztmcp_desktop.ui.browser import open_in_browser
 from ztmcp_desktop.ui.consent_dialog import ConsentDialog
 from ztmcp_desktop.ui.desk import QtDesk
 from ztmcp_desktop.ui.main_window import OWN_PAGES, WORK_PAGES, MainWindow
@@ -29,6 +30,7 @@ FAULT = (
     "Something in the window failed ({name}). Every open question was refused. "
     "If it happens again, quit and start ztmcp."
 )
+NO_BROWSER = "No browser opened for the login. Log in from a terminal: ztmcp server login NAME"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,7 +62,9 @@ def make_application() -> QApplication:
 
 
 class Window(QObject):
-    """Everything that a person sees, wired. `core_ready`, `core_failed` and `raise_window` come from any thread.
+    """Everything that a person sees, wired.
+
+    `core_ready`, `core_failed`, `raise_window` and `open_page` come from any thread.
 
     `left` says that the person, or the system, ended it.
     """
@@ -69,6 +73,7 @@ class Window(QObject):
     core_ready = Signal()
     core_failed = Signal(str)
     raise_window = Signal()
+    open_page = Signal(str)
 
     def __init__(self, application: QApplication, parts: WindowParts) -> None:
         super().__init__()
@@ -107,6 +112,7 @@ class Window(QObject):
         self.core_ready.connect(self.main.start, queued)
         self.core_failed.connect(self.main.say, queued)
         self.raise_window.connect(self._raise, queued)
+        self.open_page.connect(self._open, queued)
         self.lock.locked.connect(lambda active: self.dialog.set_screen(Screen.LOCKED if active else Screen.OPEN))
         self._application.styleHints().colorSchemeChanged.connect(self._dress)
 
@@ -168,6 +174,10 @@ class Window(QObject):
     def _raise(self) -> None:
         self.main.raise_window()
         self.dialog.raise_question()
+
+    def _open(self, page: str) -> None:
+        if not open_in_browser(page):
+            self.main.say(NO_BROWSER)
 
     def _dress(self, scheme: Qt.ColorScheme) -> None:
         dress(self._application, scheme)

@@ -1,0 +1,1 @@
+"""The gateway as an OAuth client of the remote servers behind it."""
