@@ -161,11 +161,11 @@ class Behind:
     state: FakeStateStore = field(default_factory=FakeStateStore)
     page: Callable[[str], None] | None = None
     document: str = ""
+    http: AiohttpClient = field(default_factory=AiohttpClient)
 
     def __post_init__(self) -> None:
         self.book = OneServer(self.server)
         self.catalogue = PinnedCatalogue(self.state, self.book, make_digester())
-        self.http = AiohttpClient()
         self.logins = Logins(login_parts(self))
         self.upstreams = StdioAndHttpUpstreams(
             servers=self.book,

@@ -1,6 +1,7 @@
 """Where the browser comes back to: a listener on this machine that takes one answer and is gone (RFC 8252, 7.3)."""
 
 import asyncio
+import os
 import socket
 from collections.abc import Mapping
 from types import TracebackType
@@ -47,6 +48,9 @@ class Callback:
         """
         listening = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
         try:
+            if os.name == "posix":
+                # Connections of the last login still linger on the port; two listeners cannot share it all the same.
+                listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             listening.bind((HOST, port or 0))
         except OSError:
             listening.close()
