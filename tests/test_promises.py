@@ -5,7 +5,7 @@ from pathlib import Path
 
 REPO = Path(__file__).resolve().parents[1]
 NETWORK, METADATA = {"N1", "N2", "N3", "N4", "N5", "N8", "N9", "N10", "N11"}, {"T2", "T4", "T6"}
-OUTBOUND = {"O1", "O3"}
+OUTBOUND = {f"O{number}" for number in range(1, 9)}
 ATTACKS = NETWORK | METADATA | OUTBOUND | {"C1", "C3", "C12", "P1", "P3", "P10", "P14"}
 
 

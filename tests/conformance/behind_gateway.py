@@ -10,8 +10,12 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 from browser import visit
+
+from ztmcp_desktop.control.socket_client import ask_gateway
+from ztmcp_desktop.settings import find_home
 
 CLIENT = str(Path(__file__).with_name("client.py"))
 ZTMCP = (sys.executable, "-m", "ztmcp_desktop")
@@ -23,10 +27,10 @@ APPROVED = "Approved "
 def main(url: str) -> None:
     scenario, version = (os.environ[f"MCP_CONFORMANCE_{part}"] for part in ("SCENARIO", "PROTOCOL_VERSION"))
     name = name_of(scenario, version)
-    ztmcp("server", "add", name, "--url", url)
+    ask("server.add", name=name, url=url)
     approved = APPROVED in ztmcp("server", "approve", name, "--yes")
     # A token is for the servers that are approved when it is made, so each server's client is one of its own.
-    client = json.loads(ztmcp("client", "add", name, "--server", name, "--json"))
+    client = ask("client.add", name=name, servers=[name])
     # A server may want another login than the one that it just took; whoever approves it is told.
     logins = MAX_LOGINS if scenario.startswith("auth/") else 0
     while logins and not approved:
@@ -36,7 +40,7 @@ def main(url: str) -> None:
     command = [sys.executable, CLIENT, client["endpoints"][name]]
     status = subprocess.run(command, env={**os.environ, "CONFORMANCE_TOKEN": client["token"]}, check=False).returncode
     # The scenario ends only when nobody is connected to its server any more.
-    ztmcp("server", "remove", name)
+    ask("server.remove", name=name)
     sys.exit(status)
 
 
@@ -46,7 +50,7 @@ def log_in(name: str) -> None:
     options = ["--client-id", given["client_id"]] if "client_id" in given else []
     for key, option in (("client_secret", "--client-secret"), ("private_key_pem", "--client-key")):
         if key in given:
-            ztmcp("secret", "set", f"S-{name}", given=given[key])
+            ask("secret.set", name=f"S-{name}", value=given[key])
             options += [option, f"S-{name}"]
     if "client-credentials" in os.environ["MCP_CONFORMANCE_SCENARIO"]:
         options.append("--client-credentials")
@@ -65,9 +69,14 @@ def name_of(scenario: str, version: str) -> str:
     return f"{plain[: MAX_NAME_CHARS - len(year) - 1].rstrip('-')}-{year}"
 
 
-def ztmcp(*arguments: str, given: str = "") -> str:
+def ask(verb: str, **arguments: Any) -> dict[str, Any]:
+    """Have the gateway do `verb`, without a program of the command line for it, of which a run would need hundreds."""
+    return ask_gateway(find_home(), verb, arguments)
+
+
+def ztmcp(*arguments: str) -> str:
     """Run `ztmcp ARGUMENTS`; its output. Ends this program where it fails."""
-    done = subprocess.run([*ZTMCP, *arguments], input=given, capture_output=True, text=True, check=False)
+    done = subprocess.run([*ZTMCP, *arguments], capture_output=True, text=True, check=False)
     if done.returncode != 0:
         sys.exit(f"ztmcp {' '.join(arguments)} gave {done.returncode}: {done.stdout} {done.stderr}")
     return done.stdout

@@ -214,6 +214,15 @@ class MemoryPlane:
                 "digest": "d2",
             },
             "server.approve-offer": {},
+            "server.login-terms": {
+                "sentence": "Your browser opens there.",
+                "facts": [["Authorization server", "https://as.example"], ["Rights asked for", "read\nwrite"]],
+                "warnings": ["The authorization server is on another host than the server."],
+                "digest": "d3",
+            },
+            "server.login": {"page": "", "opened": True},
+            "server.login-wait": {"name": "weather"},
+            "server.logout": {"name": "weather"},
             "client.list": {
                 "clients": [
                     {

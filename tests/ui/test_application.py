@@ -2,8 +2,8 @@ import gc
 import sys
 
 import pytest
-from PySide6.QtCore import QObject, QTimer, Signal
-from PySide6.QtGui import QGuiApplication
+from PySide6.QtCore import QObject, QTimer, QUrl, Signal, Slot
+from PySide6.QtGui import QDesktopServices, QGuiApplication
 from PySide6.QtWidgets import QApplication, QCheckBox, QLineEdit, QPushButton
 from pytestqt.qtbot import QtBot
 
@@ -13,6 +13,7 @@ from ztmcp_desktop.domain.denial import Denial
 from ztmcp_desktop.ui.application import catch_faults
 from ztmcp_desktop.ui.confirm_button import ConfirmButton, SettledButton
 from ztmcp_desktop.ui.main_window import problems_of
+from ztmcp_desktop.ui.page import MessageBar
 from ztmcp_desktop.ui.plain_view import PlainView
 
 
@@ -94,6 +95,49 @@ def test_an_offer_longer_than_its_box_is_approved_only_once_all_of_it_was_painte
         QApplication.processEvents()
     running.press("server.approve-offer")
     running.until("server.approve-offer")
+
+
+@pytest.mark.attack("O5")
+def test_a_login_is_begun_only_with_what_was_shown(running: Running) -> None:
+    running.plane.answers["server.show"] |= {"kind": "remote", "url": "https://weather.example/mcp", "login": None}
+    running.main.show_page("Servers")
+    running.press("server.login-terms")
+    running.bot.waitUntil(lambda: running.button("server.login") is not None, timeout=5000)
+    assert "server.login" not in [verb for verb, _ in running.plane.asked]
+    running.press("server.login")
+    running.until("server.login-wait")
+    assert dict(running.plane.asked)["server.login"] == {"name": "files", "digest": "d3"}
+    running.plane.answers["server.show"]["login"] = {"issuer": "https://as.example", "clients": {"code": []}}
+    running.main.servers.leave()
+    running.press("server.logout")
+    running.until("server.logout")
+
+
+@pytest.mark.attack("O2")
+def test_a_page_is_opened_by_the_desktop_and_only_if_it_is_one(running: Running) -> None:
+    opened = Opened()
+    for scheme in ("https", "http", "file", "javascript", "ms-settings"):
+        QDesktopServices.setUrlHandler(scheme, opened, "open")
+    page = "https://as.example/authorize?client_id=a&scope=read%20write"
+    for text in ("file:///etc/passwd", "javascript:alert(1)", "https://as.example/$(id)", "https://a@b/", "x", page):
+        running.window.open_page.emit(text)
+    running.bot.waitUntil(lambda: opened.pages != [], timeout=5000)
+    assert opened.pages == [page]
+    assert any("No browser opened" in bar.text() for bar in running.main.findChildren(MessageBar))
+    for scheme in ("https", "http", "file", "javascript", "ms-settings"):
+        QDesktopServices.unsetUrlHandler(scheme)
+
+
+class Opened(QObject):
+    """What the desktop was asked to open."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.pages: list[str] = []
+
+    @Slot(QUrl)
+    def open(self, url: QUrl) -> None:
+        self.pages.append(bytes(url.toEncoded().data()).decode())
 
 
 def test_an_empty_page_offers_the_button_where_it_says_what_to_do(running: Running) -> None:

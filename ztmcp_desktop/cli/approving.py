@@ -8,7 +8,7 @@ from ztmcp_desktop.cli.usage import DONE, REFUSED, fail, show
 from ztmcp_desktop.domain.json import JsonObject
 
 _START = "Start it once, confined, without network and secrets, to see what it offers?"
-_CONNECT = "Connect to it once, without secrets, to see what it offers?"
+_CONNECT = "Connect to it once, without secrets, with your login if there is one, to see what it offers?"
 
 
 def approve(arguments: argparse.Namespace) -> int:

@@ -10,6 +10,7 @@ from ztmcp_desktop.ui.argument_rows import Row
 from ztmcp_desktop.ui.bridge import Bridge
 from ztmcp_desktop.ui.confirm_button import ConfirmButton
 from ztmcp_desktop.ui.facts_box import facts_box, rows_of
+from ztmcp_desktop.ui.login_steps import LoginSteps
 from ztmcp_desktop.ui.page import ThingsPage
 from ztmcp_desktop.ui.parts import button, card, column, label, primary, row
 from ztmcp_desktop.ui.reading import read_first, views_in
@@ -45,6 +46,9 @@ def facts_of(server: JsonObject) -> tuple[Row, ...]:
         if server.get(key):
             facts.append((key.replace("_", " "), server[key]))
     facts += limit_facts(dict(server.get("limits") or {}))
+    if login := server.get("login"):
+        clients = ", ".join(login.get("clients") or {}) or "no client yet"
+        facts.append(("login", f"at {login.get('issuer')}, for {clients}"))
     for where, name in server.get("secrets") or []:
         facts.append(("secret", f"{name} as {where}" if name != where else str(name)))
     return rows_of(facts)
@@ -76,6 +80,7 @@ class ServersPage(ThingsPage):
     def __init__(self, bridge: Bridge, parent: QWidget | None = None) -> None:
         super().__init__(bridge, parent)
         self._missing: tuple[str, ...] = ()
+        self._logins = LoginSteps(self, lambda: self._width)
 
     def know_missing(self, missing: tuple[str, ...]) -> None:
         """Limits that this machine cannot enforce."""
@@ -130,6 +135,10 @@ class ServersPage(ThingsPage):
         else:
             buttons.addWidget(primary(button("Approve …", lambda: self._terms(name), name="server.approve")))
         buttons.addWidget(button("Log", lambda: self._log(name), name="server.log"))
+        if server.get("login"):
+            buttons.addWidget(button("Log out", lambda: self._logins.end(name), name="server.logout"))
+        elif server.get("kind") == "remote":
+            buttons.addWidget(button("Log in …", lambda: self._logins.begin(name), name="server.login-terms"))
         remove = ConfirmButton("Remove", f"Really remove {name}", lambda: self._remove(name))
         buttons.addWidget(remove)
         buttons.addStretch(1)
@@ -140,7 +149,8 @@ class ServersPage(ThingsPage):
         if changes:
             text = "\n".join(str(change) for change in changes)
             self.put(facts_box("Changed since you approved it", rows_of([("", text)]), self._width, "warning"))
-        self.put(facts_box("What it is and may touch", facts_of(server.get("terms") or server), self._width))
+        terms = {**(server.get("terms") or server), "login": server.get("login")}
+        self.put(facts_box("What it is and may touch", facts_of(terms), self._width))
         if self._missing and server.get("kind") == "local":
             self.put(self._warning("Not enforced on this machine: " + "; ".join(self._missing)))
         self._put_runtime_and_offer(server)

@@ -84,6 +84,7 @@ async def test_a_challenge_or_a_resource_cannot_send_the_gateway_inward(
     assert (canary.connections, canary.heard) == (0, b"")
 
 
+@pytest.mark.promise("R10")
 @pytest.mark.attack("O1")
 @pytest.mark.parametrize("named", ENDPOINTS)
 async def test_an_authorization_server_cannot_send_the_gateway_inward(

@@ -84,6 +84,7 @@ async def test_nobody_is_asked_where_nobody_could_see_a_page(behind: Behind, sit
     assert site.registered == []
 
 
+@pytest.mark.promise("R10")
 @pytest.mark.attack("O5")
 async def test_a_second_client_needs_a_word_of_its_own(behind: Behind, site: LoginSite, browser: Browser) -> None:
     await send(behind)
@@ -111,6 +112,7 @@ async def test_a_client_that_was_forgotten_is_asked_about_again(
     assert (await refusal(behind)).code is Code.REFUSED_BY_PERSON
 
 
+@pytest.mark.promise("R10")
 @pytest.mark.attack("O4")
 async def test_a_token_is_sent_to_its_own_server_only_and_never_comes_back(
     behind: Behind, site: LoginSite, browser: Browser
@@ -193,6 +195,27 @@ async def test_a_refresh_token_that_was_revoked_leads_to_a_new_login(
     await send(behind)
     assert [asked.title for asked in behind.word.asked] == [f"Log in at {NAME}"] * 3
     assert len(site.registered) == 1
+
+
+async def test_a_registration_that_is_no_longer_known_is_made_anew(
+    behind: Behind, site: LoginSite, browser: Browser
+) -> None:
+    await send(behind)
+    site.accepted.clear()
+    site.refuse_tokens = "invalid_client"
+    assert (await refusal(behind)).code is Code.SERVER_UNAVAILABLE
+    site.refuse_tokens = ""
+    await send(behind)
+    assert len({request["client_id"] for request in site.authorized}) == len(site.registered) > 1
+
+
+async def test_a_login_that_the_keychain_lost_is_made_anew(behind: Behind, site: LoginSite, browser: Browser) -> None:
+    await log_in(behind, browser, "tests")
+    behind.vault.values.clear()
+    behind.upstreams._logins = behind.logins = Logins(behind.logins._parts)
+    assert (await refusal(behind)).code is Code.SECRET_MISSING
+    await log_in(behind, browser, "tests")
+    await send(behind)
 
 
 async def test_a_login_that_the_server_never_takes_is_asked_for_once(

@@ -14,7 +14,7 @@ from ztmcp_desktop.gateway.login.held import Flow, Held, How, Registration
 from ztmcp_desktop.gateway.login.parts import LoginParts
 from ztmcp_desktop.gateway.login.plan import Plan
 from ztmcp_desktop.gateway.login.registration import register
-from ztmcp_desktop.gateway.login.token_endpoint import TokenEndpoint
+from ztmcp_desktop.gateway.login.token_endpoint import Refused, TokenEndpoint
 from ztmcp_desktop.gateway.outbound_guard import own_reach
 
 
@@ -101,6 +101,8 @@ class Attempts:
             await self._book.keep(plan.server, held)
             self._book.let(plan.server, clients, held.allowed())
         except Denial as denial:
+            if isinstance(denial, Refused) and denial.unknown:
+                await self._book.forget(plan.server)
             await self._parts.record("login", plan.server, clients, said, denial)
             raise
 

@@ -123,7 +123,9 @@ class Logins:
             else:
                 return False
         except Refused as refused:
-            if refused.invalid:
+            if refused.unknown:
+                await self._book.forget(server)
+            elif refused.invalid:
                 await self._book.keep(server, replace(held, tokens=None))
             raise
         await self._book.keep(server, replace(held, tokens=tokens))
@@ -154,7 +156,7 @@ class Logins:
         name = server.name
         if len(self._wishes) < MAX_REMEMBERED:
             self._wishes[name] = challenge.wish
-        held = await self._book.held(name, address_of(server))
+        held = await self._earlier(server)
         if challenge.status == FORBIDDEN and held is not None and set(challenge.wish.scopes or ()) <= set(held.scopes):
             raise Denial(Code.SERVER_UNAVAILABLE, f"{name} wants rights that its login has asked for already")
         if client is None:
@@ -205,8 +207,17 @@ class Logins:
                 Code.NOT_PERMITTED, f"{server.name} has no login of this kind: it is local, or has a header for it"
             )
         wish = wish or self._wishes.get(server.name) or await ask_for_wish(self._parts.http, url)
-        held = await self._book.held(server.name, url)
+        held = await self._earlier(server)
         return await make_plan(self._parts.http, server.name, url, wish, choice, self._parts.document, held)
+
+    async def _earlier(self, server: Server) -> Held | None:
+        """The login that there is; one that the keychain does not give is none for whoever logs in anew."""
+        try:
+            return await self._book.held(server.name, address_of(server))
+        except Denial as denial:
+            if denial.code is not Code.SECRET_MISSING:
+                raise
+            return None
 
     async def begin(self, plan: Plan, clients: tuple[ClientName, ...]) -> Pending:
         """Begin the login that the person agreed to. Raises as `Attempts.begin`."""

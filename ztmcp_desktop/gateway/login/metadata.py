@@ -63,9 +63,8 @@ async def find_resource(client: HttpClient, url: str, wish: Wish) -> Resource:
     places += [_base(here) + RESOURCE_PATH + tail for tail in dict.fromkeys((path, ""))]
     for place in places:
         document = await fetch(client, place, reach)
-        if document.status == 200:  # noqa: PLR2004
+        if _is_there(document):
             return _resource(document.content, here)
-        _expect_missing(document)
     return Resource(identifier=url, issuers=(_base(here),))
 
 
@@ -110,9 +109,8 @@ async def find_issuer(client: HttpClient, identifier: str, reach: Reach) -> Issu
     )
     for place in places:
         document = await fetch(client, place, reach)
-        if document.status == 200:  # noqa: PLR2004
+        if _is_there(document):
             return _issuer(document.content, identifier, reach)
-        _expect_missing(document)
     raise Denial(Code.SERVER_UNAVAILABLE, "the authorization server says nothing of itself that could be checked")
 
 
@@ -157,9 +155,17 @@ def _texts(untrusted: JsonObject, key: str, default: tuple[str, ...]) -> tuple[s
     return tuple(item for item in value if isinstance(item, str)) if isinstance(value, list) else default
 
 
-def _expect_missing(document: Document) -> None:
+def _is_there(document: Document) -> bool:
+    """Whether this is the document; many a site answers all that it does not know with a page.
+
+    Raises:
+        Denial: it may be there, and cannot be had now.
+    """
+    if document.status == 200:  # noqa: PLR2004
+        return bool(document.content)
     if document.status not in _MISSING:
         _refuse("the metadata of the login cannot be had; try again later")
+    return False
 
 
 def _base(target: Target) -> str:

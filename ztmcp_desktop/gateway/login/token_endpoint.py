@@ -27,10 +27,14 @@ _ALGORITHMS = ("ES256", "RS256", "EdDSA")
 
 
 class Refused(Denial):
-    """The authorization server says no. `invalid` is whether what it was shown will never do again."""
+    """The authorization server says no.
+
+    `invalid` is whether the refresh token will never do again; `unknown` is whether the registration will not either.
+    """
 
     def __init__(self, error: str) -> None:
-        self.invalid = error in {"invalid_grant", "invalid_client", "unauthorized_client"}
+        self.unknown = error in {"invalid_client", "unauthorized_client"}
+        self.invalid = self.unknown or error == "invalid_grant"
         known = f" ({error})" if re.fullmatch(r"[a-z_]{1,40}", error) else ""
         super().__init__(Code.SERVER_UNAVAILABLE, f"the authorization server gave no token{known}")
 
