@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from itertools import count
 
 from ztmcp_desktop.domain.call import Call, Reply
-from ztmcp_desktop.domain.client import Principal
+from ztmcp_desktop.domain.client import ALL_RIGHTS, Principal
 from ztmcp_desktop.domain.consent import Answer, DeskEvent, Grant, Proposal, Question, Scope, Shown, Verdict, Withdrawal
 from ztmcp_desktop.domain.denial import Code, Denial
 from ztmcp_desktop.domain.digest import Digester
@@ -176,6 +176,7 @@ class FakeDesk:
     def __init__(self, verdict: Verdict | None = None, scope: Scope = Scope.ONCE) -> None:
         self.verdict = verdict
         self.scope = scope
+        self.choice = 0
         self.present = True
         self.tickets: list[FakeTicket] = []
 
@@ -186,7 +187,7 @@ class FakeDesk:
         self.tickets.append(ticket)
         if self.verdict is not None:
             ticket.play(Shown())
-            ticket.play(Answer(verdict=self.verdict, scope=self.scope, digest=question.digest))
+            ticket.play(Answer(verdict=self.verdict, scope=self.scope, digest=question.digest, choice=self.choice))
         return ticket
 
 
@@ -230,7 +231,7 @@ class FakeGrants:
         self.grants = [g for g in self.grants if g.session != session]
 
 
-PRINCIPAL = Principal(client=ClientName("tests"), token=TokenId("t1"), session=SessionId("s1"))
+PRINCIPAL = Principal(client=ClientName("tests"), token=TokenId("t1"), session=SessionId("s1"), rights=ALL_RIGHTS)
 
 
 def make_digester() -> Digester:

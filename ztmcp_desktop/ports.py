@@ -7,7 +7,7 @@ from typing import Protocol
 
 from ztmcp_desktop.domain.call import Call, Reply, Subscriber
 from ztmcp_desktop.domain.caller import Caller, Program
-from ztmcp_desktop.domain.client import Client, Principal
+from ztmcp_desktop.domain.client import ALL_RIGHTS, Client, LetIn, Login, Principal, Registration, Rights
 from ztmcp_desktop.domain.consent import DeskEvent, Grant, Proposal, Question, Widening, Withdrawal
 from ztmcp_desktop.domain.json import JsonObject
 from ztmcp_desktop.domain.ledger import Draft, Entry, Filters, TimelineItem, Verification
@@ -68,8 +68,8 @@ class ConsentDesk(Protocol):
 class PersonsWord(Protocol):
     """The person's yes to what widens what somebody may do."""
 
-    async def agree(self, widening: Widening) -> None:
-        """Return when the person has said yes.
+    async def agree(self, widening: Widening) -> int:
+        """Return when the person has said yes; gives the place of what they chose of the choices.
 
         Raises:
             Denial: they said no, did not answer, or nobody is there.
@@ -234,7 +234,14 @@ class ClientBook(Protocol):
     def all(self) -> tuple[Client, ...]:
         """Every client, by name, expired ones too."""
 
-    def add(self, name: ClientName, servers: tuple[ServerName, ...], life_s: float, bridge: str = "") -> Sealed[str]:
+    def add(
+        self,
+        name: ClientName,
+        servers: tuple[ServerName, ...],
+        life_s: float,
+        rights: Rights = ALL_RIGHTS,
+        bridge: str = "",
+    ) -> Sealed[str]:
         """Make a client and give its token, which is never to be had again.
 
         `bridge` is the place of a program that comes over the bridge; then the token opens nothing.
@@ -242,6 +249,16 @@ class ClientBook(Protocol):
         Raises:
             Denial: the name is taken or no name, or the program is a client already (`not-permitted`).
         """
+
+    def let_in(self, name: ClientName, registration: Registration, server: ServerName, rights: Rights) -> Client:
+        """Let a client log in to `server` with `rights`, besides what it may already; gives it as it is then.
+
+        Raises:
+            Denial: the name is no name, or another client's (`not-permitted`).
+        """
+
+    def registered(self, registration_id: str) -> Client | None:
+        """The client that was let in under this OAuth client id."""
 
     def revoke(self, name: ClientName) -> bool:
         """End the client, its session and its open streams; False if there was none."""
@@ -454,6 +471,34 @@ class RuntimeResolver(Protocol):
 
         Raises:
             Denial: it cannot be resolved (`server-unavailable`) or lies where no limit may reach (`outside-limits`).
+        """
+
+
+class Pairing(Protocol):
+    """The time in which programs may register themselves as clients."""
+
+    def open(self, seconds: float) -> None:
+        """Let them, for this long, an hour at most."""
+
+    def close(self) -> None:
+        """Let them no longer."""
+
+    @property
+    def left_s(self) -> float:
+        """How long they still may; 0 where they may not."""
+
+    def take(self) -> bool:
+        """Use up one of the few registrations that an opening is good for; False where none may be made."""
+
+
+class Doorkeeper(Protocol):
+    """Where the person is asked whether a client may log in."""
+
+    async def let_in(self, login: Login) -> LetIn:
+        """The client as it is known after the person's yes, and for how long.
+
+        Raises:
+            Denial: they said no, did not answer, nobody is there, or everything is locked.
         """
 
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from tests.control.conftest import Room
-from tests.gateway.front import OneOffer, PlayedGate, free_port
+from tests.gateway.front import OneOffer, PlayedGate, free_port, oauth_parts
 from ztmcp_desktop.control.bridge_socket import BridgeSocket
 from ztmcp_desktop.domain.caller import Program
 from ztmcp_desktop.domain.json import JsonObject
@@ -131,6 +131,7 @@ async def bridged_in(room: Room) -> AsyncIterator[Bridged]:
         ledger=room.ledger,
         settings=settings,
         clock=room.clock,
+        oauth=oauth_parts(room.clients, room.clock, peers),
         listeners=Listeners(),
         peers=peers,
     )

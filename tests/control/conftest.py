@@ -27,6 +27,7 @@ from ztmcp_desktop.gateway.clients import Clients
 from ztmcp_desktop.gateway.http_client import AiohttpClient
 from ztmcp_desktop.gateway.login.logins import Logins
 from ztmcp_desktop.gateway.login.parts import LoginParts
+from ztmcp_desktop.gateway.oauth.pairing import PairingTime
 from ztmcp_desktop.gateway.sessions import Sessions
 from ztmcp_desktop.policy.grants import Grants
 from ztmcp_desktop.policy.rules import Rules
@@ -145,6 +146,8 @@ class Room:
             configuration=self.configuration,
             catalogue=self.catalogue,
             clients=self.clients,
+            client_logins=self.clients.logins,
+            pairing=PairingTime(self.clock),
             grants=Grants(self.clock),
             rules=self.rules,
             vault=self.vault,

@@ -17,6 +17,7 @@ WIDENING = {
     "server.login",
     "server.approve-offer",
     "client.add",
+    "client.pair",
     "rule.add",
     "rule.remove",
     "unlock",

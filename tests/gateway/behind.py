@@ -12,7 +12,7 @@ from typing import Any
 
 from tests.fakes import FakeClock, FakeLedger, FakeStateStore, FakeVault, SilentChannel, make_call, make_digester
 from ztmcp_desktop.domain.call import Call, Outbound, Reply
-from ztmcp_desktop.domain.client import Principal
+from ztmcp_desktop.domain.client import ALL_RIGHTS, Principal
 from ztmcp_desktop.domain.consent import Widening
 from ztmcp_desktop.domain.denial import Code, Denial
 from ztmcp_desktop.domain.json import JsonObject
@@ -186,7 +186,9 @@ class Behind:
 
     def call(self, tool: str = "echo", *, client: str = "tests", era: Era = Era.LEGACY, **changes: Any) -> Call:
         """A call as it comes to the stage that forwards it."""
-        principal = Principal(client=ClientName(client), token=TokenId(client), session=SessionId(client))
+        principal = Principal(
+            client=ClientName(client), token=TokenId(client), session=SessionId(client), rights=ALL_RIGHTS
+        )
         params = changes.pop("params", {"name": tool, "arguments": {"how": "low"}})
         headers = changes.pop("headers", {})
         call = replace(make_call(params=params, principal=principal, server=NAME), era=era, **changes)

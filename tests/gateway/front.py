@@ -6,17 +6,20 @@ import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
+from datetime import timedelta
 from typing import Any
 
 from tests.fakes import FakeClock, FakeLedger, FakeStateStore
 from ztmcp_desktop.domain.call import Call, Reply
 from ztmcp_desktop.domain.caller import Caller
-from ztmcp_desktop.domain.client import Principal
+from ztmcp_desktop.domain.client import LetIn, Login, Principal
 from ztmcp_desktop.domain.denial import Code, Denial
 from ztmcp_desktop.domain.json import JsonObject
+from ztmcp_desktop.domain.limits import Limits
 from ztmcp_desktop.domain.names import ClientName, ServerName
 from ztmcp_desktop.domain.offer import ItemKind, Offer
 from ztmcp_desktop.domain.risk import Action
+from ztmcp_desktop.domain.server import LocalCommand, Server
 from ztmcp_desktop.domain.subscription import LISTEN
 from ztmcp_desktop.gateway.clients import Clients
 from ztmcp_desktop.gateway.endpoint import Endpoint
@@ -24,8 +27,12 @@ from ztmcp_desktop.gateway.exchange import Timing
 from ztmcp_desktop.gateway.http_server import HttpServer
 from ztmcp_desktop.gateway.listeners import Listeners
 from ztmcp_desktop.gateway.listing import Listing
+from ztmcp_desktop.gateway.oauth.door import OAuthParts
+from ztmcp_desktop.gateway.oauth.pairing import PairingTime
+from ztmcp_desktop.gateway.oauth.registry import Documents
 from ztmcp_desktop.gateway.peers import Peers
 from ztmcp_desktop.gateway.sessions import Sessions
+from ztmcp_desktop.ports import Pairing
 from ztmcp_desktop.settings import Settings
 
 ECHO = {
@@ -62,6 +69,50 @@ class CountingClients(Clients):
     def authenticate(self, untrusted_token: str, server: ServerName) -> Principal:
         self.looked += 1
         return super().authenticate(untrusted_token, server)
+
+
+class PlayedDoorkeeper:
+    """Answers each login as the test says, once it says so; remembers what was asked."""
+
+    def __init__(self, clients: Clients, clock: FakeClock) -> None:
+        self._clients = clients
+        self._clock = clock
+        self.asked: list[Login] = []
+        self.withdrawn: list[Login] = []
+        self.answer: Denial | None = None
+        self.answered = asyncio.Event()
+        self.answered.set()
+
+    async def let_in(self, login: Login) -> LetIn:
+        self.asked.append(login)
+        try:
+            await self.answered.wait()
+        except asyncio.CancelledError:
+            self.withdrawn.append(login)
+            raise
+        if self.answer is not None:
+            raise self.answer
+        name = login.known_as or ClientName("logged-in")
+        client = self._clients.let_in(name, login.registration, login.server, login.rights)
+        return LetIn(client=client, expires=self._clock.now() + timedelta(days=30))
+
+
+class TwoServers:
+    """The servers `files` and `mail`."""
+
+    def get(self, name: ServerName) -> Server:
+        if name not in {"files", "mail"}:
+            raise Denial(Code.NOT_PERMITTED, f"there is no server {name}")
+        return Server(name=name, endpoint=LocalCommand(argv=("true",)), limits=Limits())
+
+
+class NoDocuments:
+    """A gateway that reads no documents."""
+
+    available = False
+
+    async def fetch(self, url: str) -> JsonObject:
+        raise Denial(Code.NOT_PERMITTED, "no documents are read")
 
 
 async def echo(call: Call) -> Reply:
@@ -120,6 +171,8 @@ class Front:
     clients: CountingClients
     ledger: FakeLedger
     clock: FakeClock
+    desk: "PlayedDoorkeeper"
+    pairing: Pairing
     listeners: Listeners
     tokens: dict[str, str] = field(default_factory=dict)
 
@@ -248,11 +301,26 @@ def refuses(code: Code, reason: str = "no") -> Callable[[Call], Awaitable[Reply]
     return act
 
 
+def oauth_parts(clients: Clients, clock: FakeClock, peers: Peers, documents: Documents | None = None) -> OAuthParts:
+    """What logging in stands on, with a doorkeeper that the test plays."""
+    return OAuthParts(
+        servers=TwoServers(),  # type: ignore[arg-type]
+        doorkeeper=PlayedDoorkeeper(clients, clock),
+        peers=peers,
+        pairing=PairingTime(clock),
+        documents=documents or NoDocuments(),
+        logins=clients.logins,
+    )
+
+
 @asynccontextmanager
-async def front_door(timing: Timing | None = None, **settings: Any) -> AsyncIterator[Front]:
-    clock, gate, ledger, listeners = FakeClock(), PlayedGate(), FakeLedger(), Listeners()
+async def front_door(
+    timing: Timing | None = None, documents: Documents | None = None, **settings: Any
+) -> AsyncIterator[Front]:
+    clock, gate, ledger, listeners, peers = FakeClock(), PlayedGate(), FakeLedger(), Listeners(), Peers()
     set_up = replace(Settings(port=free_port()), **settings)
     clients = CountingClients(FakeStateStore(), clock, Sessions(clock, set_up.session_idle_s))
+    oauth = oauth_parts(clients, clock, peers, documents)
     endpoint = Endpoint(
         gate=gate,
         clients=clients,
@@ -260,7 +328,8 @@ async def front_door(timing: Timing | None = None, **settings: Any) -> AsyncIter
         ledger=ledger,
         settings=set_up,
         clock=clock,
-        peers=Peers(),
+        oauth=oauth,
+        peers=peers,
         timing=timing,
         listeners=listeners,
     )
@@ -268,7 +337,9 @@ async def front_door(timing: Timing | None = None, **settings: Any) -> AsyncIter
     await endpoint.start()
     await server.start()
     try:
-        yield Front(set_up.port, endpoint, gate, clients, ledger, clock, listeners)
+        desk, pairing = oauth.doorkeeper, oauth.pairing
+        assert isinstance(desk, PlayedDoorkeeper)
+        yield Front(set_up.port, endpoint, gate, clients, ledger, clock, desk, pairing, listeners)
     finally:
         await endpoint.stop()
         await server.stop()

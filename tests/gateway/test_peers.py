@@ -301,3 +301,47 @@ async def test_a_process_that_was_found_just_now_is_found_again_without_a_walk_a
         assert isinstance(found, Attested)
         assert (found.pid, found.program.path) == (child.pid, sleep)
         assert len(walks) == 2
+
+
+@pytest.fixture
+def listening() -> Iterator[socket.socket]:
+    with socket.socket() as made:
+        made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        made.bind(("127.0.0.1", 0))
+        made.listen()
+        yield made
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost"])
+async def test_the_program_that_listens_at_a_port_is_found(listening: socket.socket, host: str) -> None:
+    found = await Peers().listener(host, listening.getsockname()[1])
+    assert isinstance(found, Attested)
+    assert found.pid == os.getpid()
+    assert found.program.path == os.path.realpath(sys.executable)
+
+
+SHARING_LISTENER = (
+    "import socket,sys\ns=socket.socket()\ns.setsockopt(socket.SOL_SOCKET,socket.SO_REUSEPORT,1)\n"
+    "s.bind(('127.0.0.1',int(sys.argv[1])))\ns.listen()\nprint('listens',flush=True)\nsys.stdin.read()"
+)
+
+
+@pytest.fixture
+def also_listening(listening: socket.socket) -> Iterator[None]:
+    command = [sys.executable, "-c", SHARING_LISTENER, str(listening.getsockname()[1])]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as other:
+        assert other.stdout is not None
+        assert other.stdin is not None
+        assert other.stdout.readline() == "listens\n"
+        yield
+        other.stdin.close()
+
+
+@pytest.mark.usefixtures("also_listening")
+async def test_where_more_than_one_listens_it_says_so(listening: socket.socket) -> None:
+    assert isinstance(await Peers().listener("127.0.0.1", listening.getsockname()[1]), Unknown)
+
+
+async def test_where_nobody_listens_it_says_so(listening: socket.socket) -> None:
+    assert isinstance(await Peers().listener("::1", listening.getsockname()[1]), Unknown)
+    assert isinstance(await Peers().listener("127.0.0.1", free_port()), Unknown)

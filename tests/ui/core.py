@@ -227,7 +227,19 @@ class MemoryPlane:
                 "clients": [
                     {
                         "name": "claude-code",
+                        "kind": "registered",
+                        "calls_itself": "Claude Code",
                         "servers": ["files"],
+                        "may": {"files": ["read", "call"]},
+                        "logins": [
+                            {
+                                "server": "files",
+                                "may": ["read", "call"],
+                                "since": "2026-11-22T12:00:00+00:00",
+                                "expires": "2026-12-22T12:00:00+00:00",
+                            }
+                        ],
+                        "last_seen_at": "2026-11-24T09:30:00+00:00",
                         "created": "2026-11-22T12:00:00+00:00",
                         "expires": "2027-02-20T12:00:00+00:00",
                         "live": True,
@@ -245,6 +257,8 @@ class MemoryPlane:
                 "endpoints": {"files": "http://127.0.0.1:7420/s/files/mcp"},
             },
             "client.revoke": {},
+            "client.pair": {"left_s": 300},
+            "client.pairing": {"left_s": 0},
             "grant.list": {
                 "grants": [
                     {
@@ -282,7 +296,7 @@ class MemoryPlane:
     def changes(self) -> list[tuple[str, JsonObject]]:
         """What was asked that is no reading."""
         reading = {"status", "server.list", "server.show", "client.list", "grant.list", "secret.list"}
-        reading |= {"rule.list", "rule.check", "edited", "settings.show"}
+        reading |= {"rule.list", "rule.check", "edited", "settings.show", "client.pairing"}
         return [(verb, arguments) for verb, arguments in self.asked if verb not in reading]
 
 

@@ -12,7 +12,7 @@ from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QApplication, QLabel, QPushButton, QWidget
 
 from tests.ui.core import EDITED, RULES, CoreThread, MemoryPlane, MemoryTimeline, sample_items
-from tests.ui.samples import CALLER, WORST, make_offer, make_proposal, make_question
+from tests.ui.samples import CALLER, WORST, make_login, make_offer, make_proposal, make_question
 from ztmcp_desktop.control.resources import help_texts
 from ztmcp_desktop.domain.consent import Proposal, Question, Scope
 from ztmcp_desktop.domain.risk import Risk
@@ -61,6 +61,7 @@ def questions() -> dict[str, Question | Proposal]:
         ),
         "dialog-proposal": make_proposal(),
         "dialog-offer": make_offer(),
+        "dialog-login": make_login(),
     }
 
 

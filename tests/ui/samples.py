@@ -92,3 +92,29 @@ def make_proposal(name: str = "p1") -> Proposal:
         digest=Digest("digest-of-proposal"),
         patience_s=120.0,
     )
+
+
+def make_login(name: str = "p3") -> Proposal:
+    """A client that a document describes, calls itself what it likes, and is not known to the system."""
+    return replace(
+        make_proposal(name),
+        title=f"Let {'a' * 24}-12 log in to {'b' * 32}",
+        sentence="A program asks to run tools of files. What it calls itself is its own word.",
+        facts=(
+            ("Calls itself", "Claude \u202eDesktop ✔ Verified by ztmcp · Known here as: ztmcp"),
+            (
+                "The system says",
+                f"/home/u/{'very-long-folder/' * 8}node inspector.js (pid 77) waits for the answer",
+            ),
+            ("Its document", f"https://client.example/{'oauth/' * 20}client.json"),
+            ("Answer goes to", "this computer, 127.0.0.1:43127"),
+            ("Server", "b" * 32),
+            ("May", "see what it offers, and read its resources and prompts"),
+            ("And", "run its tools, each run under your rules"),
+            ("Known here as", f"{'a' * 24}-12"),
+        ),
+        choices=("7 days", "30 days", "90 days"),
+        warnings=(
+            "Its document names addresses on this computer only, so any program here can say that it is this client.",
+        ),
+    )

@@ -190,6 +190,27 @@ def shown(running: Running) -> str:
     return "\n".join(view.accessibleDescription() for view in running.main.clients.findChildren(PlainView))
 
 
+def test_a_client_is_shown_with_what_it_may_do_and_who_it_is(running: Running) -> None:
+    running.main.show_page("Clients")
+    running.bot.waitUntil(lambda: "files: look, run tools" in shown(running), timeout=5000)
+    for fact in ("Claude Code (its own word)", "logging in; it registered itself", "2026-12-22", "2026-11-24"):
+        assert fact in shown(running)
+
+
+def test_programs_are_let_register_for_five_minutes_by_one_button(running: Running) -> None:
+    running.main.show_page("Clients")
+    running.bot.waitUntil(lambda: running.button("clients.pair") is not None, timeout=5000)
+    pair = running.button("clients.pair")
+    assert pair.text() == "Let a program register"
+    running.press("clients.pair")
+    running.bot.waitUntil(lambda: "5 min left" in pair.text(), timeout=5000)
+    assert [asked for asked in running.plane.asked if asked[0] == "client.pair"] == [("client.pair", {"for_s": 300})]
+    running.plane.answers["client.pair"] = {"left_s": 0}
+    running.press("clients.pair")
+    running.bot.waitUntil(lambda: pair.text() == "Let a program register", timeout=5000)
+    assert running.plane.asked[-1] == ("client.pair", {"for_s": 0})
+
+
 def test_a_grant_is_listed_with_its_client_and_can_be_revoked(running: Running) -> None:
     running.main.show_page("Clients")
 

@@ -5,10 +5,10 @@ import pytest
 from PySide6.QtCore import QEvent, QPoint, Qt
 from PySide6.QtGui import QKeyEvent
 from PySide6.QtTest import QTest
-from PySide6.QtWidgets import QApplication, QLabel, QPushButton, QWidget
+from PySide6.QtWidgets import QApplication, QLabel, QPushButton, QRadioButton, QWidget
 from pytestqt.qtbot import QtBot
 
-from tests.ui.samples import make_offer, make_proposal, make_question
+from tests.ui.samples import make_login, make_offer, make_proposal, make_question
 from ztmcp_desktop.domain.consent import Answer, DeskEvent, Hidden, Scope, Shown, Verdict
 from ztmcp_desktop.domain.risk import Risk
 from ztmcp_desktop.ui.consent_dialog import CALL_TITLE, CHANGE_TITLE, ConsentDialog
@@ -268,7 +268,7 @@ def test_a_withdrawn_question_promises_nothing_any_more(watched: Watched) -> Non
     assert not card._said.isVisible()
     watched.until(lambda: watched.dialog.current == make_question("q2"))
     assert card._arguments_title.text() == "Exactly this will be sent"
-    assert card._scope_row.isVisible()
+    assert card.reach.isVisible()
 
 
 @pytest.mark.parametrize("notice", ["", "the client gave up"])
@@ -347,6 +347,19 @@ def test_a_proposal_is_shown_with_all_its_facts_and_must_be_read(watched: Watche
     assert watched.answers == [
         ("p1", Answer(verdict=Verdict.ALLOW, scope=Scope.ONCE, digest=make_proposal().digest)),
     ]
+
+
+def test_how_long_a_login_lasts_is_chosen_and_the_shortest_where_nothing_is(watched: Watched) -> None:
+    for name in ("p1", "p2", "p3"):
+        watched.dialog.add(make_login(name))
+    watched.dialog.add(make_proposal("p4"))
+    for chosen in (None, 2, None):
+        if chosen is not None:
+            watched.dialog.findChild(QRadioButton, f"consent.choice.{chosen}").setChecked(True)
+        watched.ready()
+        click(watched.dialog.allow)
+    assert [(name, answer.choice) for name, answer in watched.answers] == [("p1", 0), ("p2", 2), ("p3", 0)]
+    assert not watched.dialog.card.reach.isVisible()
 
 
 @pytest.mark.attack("T6")

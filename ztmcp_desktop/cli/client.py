@@ -6,6 +6,7 @@ from typing import Any
 
 from ztmcp_desktop.cli.connection import connected
 from ztmcp_desktop.cli.usage import DONE, add_json, guarded, show, show_json
+from ztmcp_desktop.scan.hidden import visible
 
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
 _LIFE = re.compile(r"([1-9][0-9]{0,8})([smhd])", re.ASCII)
@@ -28,6 +29,12 @@ def register(commands: Any) -> None:  # noqa: ANN401 - argparse does not name th
         metavar="'PATH SCRIPT'",
         help="no token: this program, with its script if it is an interpreter, comes over `ztmcp bridge`",
     )
+    add.add_argument(
+        "--read-only", action="store_true", help="it may look at what the servers have, but not call tools"
+    )
+    pair = nouns.add_parser("pair", help="let programs register as clients for a few minutes")
+    pair.add_argument("--for", type=life_s, default="5m", metavar="5m", dest="for_s", help="how long, an hour at most")
+    pair.add_argument("--close", action="store_true", help="let them no longer")
     listing = nouns.add_parser("list", help="every client")
     revoke = nouns.add_parser("revoke", help="end a client, its token and its streams")
     revoke.add_argument("name", metavar="NAME")
@@ -35,6 +42,7 @@ def register(commands: Any) -> None:  # noqa: ANN401 - argparse does not name th
     add_json(listing)
     add.set_defaults(do=guarded(add_client))
     listing.set_defaults(do=guarded(list_clients))
+    pair.set_defaults(do=guarded(pair_clients))
     revoke.set_defaults(do=guarded(revoke_client))
 
 
@@ -48,7 +56,13 @@ def life_s(text: str) -> int:
 
 def add_client(arguments: argparse.Namespace) -> int:
     """`ztmcp client add`."""
-    asked = {"name": arguments.name, "servers": arguments.server, "expires_s": arguments.expires}
+    rights = ["read"] if arguments.read_only else ["read", "call"]
+    asked = {
+        "name": arguments.name,
+        "servers": arguments.server,
+        "expires_s": arguments.expires,
+        "rights": rights,
+    }
     if arguments.program:
         asked["program"] = arguments.program
     with connected() as connection:
@@ -76,16 +90,40 @@ def list_clients(arguments: argparse.Namespace) -> int:
         show_json(clients)
         return DONE
     for client in clients:
-        end = f"until {client['expires']}" if client["live"] else "expired"
-        show(f"{client['name']:<20} {', '.join(client['servers'])} ({end})")
+        show(f"{client['name']:<20} {may_text(client)}")
+        show(f"{'':<20} {since_text(client)}")
         if client["program"]:
             show(f"{'':<20} over the bridge: {client['program']}")
         for word, program in (("first", client["first_seen"]), ("last", client["last_seen"])):
             if program:
                 place = f"{program['path']} {program['script']}".strip()
-                show(f"{'':<20} {word} called from {place}, file {program['sha256'][:12]}")
+                show(f"{'':<20} {word} called from {visible(place)}, file {program['sha256'][:12]}")
     if not clients:
         show("No client yet. Make one with: ztmcp client add NAME")
+    return DONE
+
+
+def may_text(client: dict[str, Any]) -> str:
+    """What a client may do, server by server: `files (read, call)`."""
+    return ", ".join(f"{server} ({', '.join(rights)})" for server, rights in client["may"].items()) or "nothing"
+
+
+def since_text(client: dict[str, Any]) -> str:
+    """Since when, until when, and when it was seen last."""
+    over = "expired" if client["kind"] in {"token", "bridge"} else "not logged in"
+    end = f"until {client['expires']}" if client["live"] else over
+    seen = f"last seen {client['last_seen_at']}" if client["last_seen_at"] else "never seen"
+    return f"since {client['created']}, {end}, {seen}"
+
+
+def pair_clients(arguments: argparse.Namespace) -> int:
+    """`ztmcp client pair`."""
+    with connected() as connection:
+        left_s = connection.ask("client.pair", {"for_s": 0 if arguments.close else arguments.for_s})["left_s"]
+    if left_s:
+        show(f"Programs may register for {left_s} s. You are asked about each login.")
+    else:
+        show("Programs may no longer register.")
     return DONE
 
 

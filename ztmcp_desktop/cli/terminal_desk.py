@@ -101,8 +101,9 @@ def words(question: Question | Proposal) -> str:
         facts = [f"  {label}: {visible(value)}" for label, value in question.facts]
         claims = [f"  the server says of {visible(label)}: {visible(value)}" for label, value in question.claims]
         warnings = [f"  ! {visible(warning)}" for warning in question.warnings]
-        title = visible(question.title)
-        return "\n".join([f"\n{title}", visible(question.sentence), *facts, *claims, *warnings, "  Allow? [y/N] "])
+        reach = [f"  allow it for: {question.choices[0]}"] if question.choices else []
+        said = [f"\n{visible(question.title)}", visible(question.sentence), *facts, *claims, *warnings, *reach]
+        return "\n".join([*said, "  Allow? [y/N] "])
     sent = visible(canonical(question.params).decode())
     cut = f" … {len(sent) - MAX_SHOWN} characters more" if len(sent) > MAX_SHOWN else ""
     wish = f"{question.client} asks for {visible(question.subject)} of {question.server}"

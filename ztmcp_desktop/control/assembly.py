@@ -8,6 +8,7 @@ from ztmcp_desktop.audit.store import Store, public_key
 from ztmcp_desktop.audit.timeline import SqliteTimeline
 from ztmcp_desktop.clock import SystemClock
 from ztmcp_desktop.control.configuration import Configuration
+from ztmcp_desktop.control.doorkeeper import Doorkeeper, DoorkeeperParts
 from ztmcp_desktop.control.lock import StoredLockdown
 from ztmcp_desktop.control.machine import open_runtimes, open_sandbox
 from ztmcp_desktop.control.pairing import Pairing
@@ -24,7 +25,11 @@ from ztmcp_desktop.gateway.listeners import Listeners
 from ztmcp_desktop.gateway.listing import Listing
 from ztmcp_desktop.gateway.login.logins import Logins
 from ztmcp_desktop.gateway.login.parts import LoginParts
+from ztmcp_desktop.gateway.oauth.documents import GuardedDocuments
+from ztmcp_desktop.gateway.oauth.door import OAuthParts
+from ztmcp_desktop.gateway.oauth.pairing import PairingTime
 from ztmcp_desktop.gateway.outbound_guard import GuardedResolver
+from ztmcp_desktop.gateway.peers import Peers
 from ztmcp_desktop.gateway.sessions import Sessions
 from ztmcp_desktop.gateway.upstreams import StdioAndHttpUpstreams
 from ztmcp_desktop.pipeline.chain import Pipeline, PipelineParts, build_pipeline
@@ -43,7 +48,7 @@ from ztmcp_desktop.vault.state import SealedState
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Parts:
-    """The whole, wired. `plane` is for whoever holds the person's word, `outside` for the control socket."""
+    """The whole, wired. `plane` has the person's word, `outside` gets it first; `oauth` is for clients that log in."""
 
     home: Home
     settings: Settings
@@ -61,6 +66,7 @@ class Parts:
     pipeline: Pipeline
     plane: Plane
     outside: Outside
+    oauth: OAuthParts
     pairing: Pairing
     front: Front
 
@@ -70,6 +76,7 @@ class Parts:
         await self.upstreams.stop()
         await self.logins.close()
         await self.http.close()
+        await self.clients.keep_seen()
         await self.store.close()
 
 
@@ -122,7 +129,7 @@ async def _above(  # noqa: PLR0913, PLR0917 - the composition root's one step, s
     clock, state, store, digester = ground.clock, ground.state, ground.store, ground.keys.digester
     catalogue, listeners = PinnedCatalogue(state, configuration, digester), Listeners()
     lockdown, proposals = StoredLockdown(state), Proposals(desk, digester, clock, settings.patience_s)
-    sandbox, reverse = open_sandbox(home, user_home), Reverse()
+    sandbox, reverse, peers = open_sandbox(home, user_home), Reverse(), Peers()
     http = AiohttpClient(GuardedResolver(frozenset(settings.internal_hosts)))
     logins = Logins(
         LoginParts(
@@ -152,7 +159,7 @@ async def _above(  # noqa: PLR0913, PLR0917 - the composition root's one step, s
     )
     clients = Clients(state, clock, Sessions(clock, settings.session_idle_s))
     grants = Grants(clock, settings.session_idle_s)
-    rules = await asyncio.to_thread(_rules, home, state)
+    rules, pairing_time = await asyncio.to_thread(_rules, home, state), PairingTime(clock)
     pipeline = build_pipeline(
         PipelineParts(
             clients=clients,
@@ -183,6 +190,8 @@ async def _above(  # noqa: PLR0913, PLR0917 - the composition root's one step, s
         configuration=configuration,
         catalogue=catalogue,
         clients=clients,
+        client_logins=clients.logins,
+        pairing=pairing_time,
         grants=grants,
         rules=rules,
         vault=ground.vault,
@@ -201,6 +210,23 @@ async def _above(  # noqa: PLR0913, PLR0917 - the composition root's one step, s
         prune=store.prune,
     )
     plane = Plane(plane_parts, lockdown)
+    doorkeeper_parts = DoorkeeperParts(
+        proposals=proposals,
+        clients=clients,
+        rules=rules,
+        ledger=store,
+        lockdown=lockdown,
+        clock=clock,
+        redact=redact,
+    )
+    oauth = OAuthParts(
+        servers=configuration,
+        doorkeeper=Doorkeeper(doorkeeper_parts),
+        peers=peers,
+        pairing=pairing_time,
+        documents=GuardedDocuments(http),
+        logins=clients.logins,
+    )
     return Parts(
         home=home,
         settings=settings,
@@ -218,6 +244,7 @@ async def _above(  # noqa: PLR0913, PLR0917 - the composition root's one step, s
         pipeline=pipeline,
         plane=plane,
         outside=Outside(plane, plane_parts, proposals),
+        oauth=oauth,
         pairing=Pairing(plane_parts, proposals),
         front=front,
     )

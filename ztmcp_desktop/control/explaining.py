@@ -3,7 +3,7 @@
 from typing import Any
 
 from ztmcp_desktop.control.parts import PlaneParts
-from ztmcp_desktop.domain.call import Call
+from ztmcp_desktop.domain.call import Call, needed_right
 from ztmcp_desktop.domain.client import Principal
 from ztmcp_desktop.domain.denial import Code, Denial
 from ztmcp_desktop.domain.json import JsonObject
@@ -35,7 +35,9 @@ async def explain(
     call = Call(
         id=CallId("explain"),
         at=parts.clock.now(),
-        principal=Principal(client=client, token=known.token, session=SessionId("explain")),
+        principal=Principal(
+            client=client, token=known.token, session=SessionId("explain"), rights=known.rights_at(server)
+        ),
         server=server,
         method="tools/call",
         params={"name": tool, "arguments": given},
@@ -49,6 +51,8 @@ async def explain(
         return _refused(call, refusal)
     if known.expires <= parts.clock.now():
         return _refused(call, Denial(Code.UNAUTHENTICATED, f"the token of {client} has expired"))
+    if needed_right(call.method) not in call.principal.rights:
+        return _refused(call, Denial(Code.NOT_PERMITTED, f"the token of {client} may only look at what {server} has"))
     try:
         call = await Restore(Surrogates(), Schemas())(call)
         call = await Confine(parts.configuration, parts.home.folders(), parts.user_home)(call)

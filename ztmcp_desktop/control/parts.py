@@ -11,6 +11,7 @@ from ztmcp_desktop.domain.call import Call
 from ztmcp_desktop.domain.digest import Digester
 from ztmcp_desktop.domain.json import JsonObject
 from ztmcp_desktop.gateway.login.logins import Logins
+from ztmcp_desktop.gateway.oauth.logins import ClientLogins
 from ztmcp_desktop.policy.rules import Rules
 from ztmcp_desktop.ports import (
     Catalogue,
@@ -18,6 +19,7 @@ from ztmcp_desktop.ports import (
     Clock,
     GrantBook,
     Ledger,
+    Pairing,
     RuntimeResolver,
     Sandbox,
     StateStore,
@@ -61,6 +63,8 @@ class PlaneParts:
     configuration: Configuration
     catalogue: Catalogue
     clients: ClientBook
+    client_logins: ClientLogins
+    pairing: Pairing
     grants: GrantBook
     rules: Rules
     vault: Vault

@@ -29,8 +29,8 @@ class Proposals:
         """How many wait for an answer."""
         return self._open
 
-    async def agree(self, widening: Widening) -> None:
-        """Return when the person has said yes, within 120 s.
+    async def agree(self, widening: Widening) -> int:
+        """Return when the person has said yes, within 120 s; gives the place of what they chose of the choices.
 
         Raises:
             Denial: they said no, did not answer, or nobody is there.
@@ -44,6 +44,9 @@ class Proposals:
             self._open -= 1
         if answer.verdict is not Verdict.ALLOW:
             raise Denial(Code.REFUSED_BY_PERSON, "the person at this computer said no")
+        if not 0 <= answer.choice < max(1, len(widening.choices)):
+            raise Denial(Code.GATEWAY_FAULT, "the answer chose what was not offered")
+        return answer.choice
 
     async def _answer(self, proposal: Proposal) -> Answer:
         ticket = self._desk.open(proposal)
@@ -59,7 +62,7 @@ class Proposals:
     def _proposal(self, widening: Widening) -> Proposal:
         call = CallId(uuid.uuid4().hex)
         pairs = [[list(pair) for pair in part] for part in (widening.facts, widening.claims)]
-        shown = [call, widening.title, widening.sentence, *pairs, list(widening.warnings)]
+        shown = [call, widening.title, widening.sentence, *pairs, list(widening.warnings), list(widening.choices)]
         return Proposal(
             id=call,
             asked_at=self._clock.now(),
@@ -68,6 +71,7 @@ class Proposals:
             facts=widening.facts,
             warnings=widening.warnings,
             claims=widening.claims,
+            choices=widening.choices,
             digest=self._digester.of("proposal", shown),
             patience_s=self._patience_s,
         )

@@ -10,7 +10,6 @@ from ztmcp_desktop.control.socket import ControlSocket
 from ztmcp_desktop.domain.ledger import Draft, EntryKind
 from ztmcp_desktop.gateway.endpoint import Endpoint
 from ztmcp_desktop.gateway.http_server import HttpServer
-from ztmcp_desktop.gateway.peers import Peers
 from ztmcp_desktop.ports import ConsentDesk
 from ztmcp_desktop.settings import Home, Settings
 
@@ -36,7 +35,6 @@ class Serving:
             Denial: something that it needs is missing, or the port is taken.
         """
         parts = await assemble(home, settings, desk, front, user_home)
-        peers = Peers()
         endpoint = Endpoint(
             gate=parts.pipeline,
             clients=parts.clients,
@@ -44,11 +42,17 @@ class Serving:
             ledger=parts.store,
             settings=settings,
             clock=parts.clock,
+            oauth=parts.oauth,
             listeners=parts.listeners,
-            peers=peers,
+            peers=parts.oauth.peers,
         )
         bridge = BridgeSocket(
-            home, settings=settings, peers=peers, pairing=parts.pairing, pipes=endpoint.pipes, ledger=parts.store
+            home,
+            settings=settings,
+            peers=parts.oauth.peers,
+            pairing=parts.pairing,
+            pipes=endpoint.pipes,
+            ledger=parts.store,
         )
         serving = cls(parts, endpoint, bridge)
         try:

@@ -7,7 +7,7 @@ from enum import StrEnum
 from typing import Protocol, TypeVar
 
 from ztmcp_desktop.domain.caller import NOT_ASKED, Caller
-from ztmcp_desktop.domain.client import Principal
+from ztmcp_desktop.domain.client import Principal, Right
 from ztmcp_desktop.domain.denial import Code, Denial
 from ztmcp_desktop.domain.json import JsonObject
 from ztmcp_desktop.domain.names import CallId, ServerName
@@ -52,6 +52,16 @@ _ACTIONS = {
     "sampling/createMessage": Action.SAMPLE,
     "roots/list": Action.LIST,
 }
+
+
+def action_of(method: str) -> Action:
+    """What the rules call this method; one that we do not know is `other`."""
+    return _ACTIONS.get(method, Action.OTHER)
+
+
+def needed_right(method: str) -> Right:
+    """What a token must be good for to use this method; what does not only look needs `call`."""
+    return Right.READ if action_of(method) in {Action.LIST, Action.READ} else Right.CALL
 
 
 class Direction(StrEnum):
@@ -145,8 +155,8 @@ class Call:
 
     @property
     def action(self) -> Action:
-        """What the rules call this; a method that we do not know is `other`."""
-        return _ACTIONS.get(self.method, Action.OTHER)
+        """What the rules call this."""
+        return action_of(self.method)
 
     @property
     def arguments(self) -> JsonObject:

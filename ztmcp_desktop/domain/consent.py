@@ -10,6 +10,8 @@ from ztmcp_desktop.domain.names import CallId, ClientName, Digest, GrantId, Secr
 from ztmcp_desktop.domain.proof import Kinds
 from ztmcp_desktop.domain.risk import Risk
 
+MAX_CHOICES = 3
+
 
 class Scope(StrEnum):
     """How far a yes reaches."""
@@ -60,13 +62,17 @@ class Question:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Widening:
-    """How a change that widens what somebody may do is put to the person. `claims` are a server's own words."""
+    """How a change that widens what somebody may do is put to the person. `claims` are a server's own words.
+
+    `choices` are how far a yes may reach, the narrowest first.
+    """
 
     title: str
     sentence: str
     facts: tuple[tuple[str, str], ...]
     warnings: tuple[str, ...] = ()
     claims: tuple[tuple[str, str], ...] = ()
+    choices: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,7 +80,8 @@ class Proposal:
     """A change that widens what somebody may do, put to the person in the window.
 
     `facts` are (label, value) pairs in the order to show, each value untrusted plain text, never cut.
-    `claims` are such pairs too, but in the words of a server; the person must have read both.
+    `claims` are such pairs too, but in the words of a server; the person must have read both. `choices` are how far
+    a yes may reach, at most `MAX_CHOICES` texts of ours, the narrowest first; empty where there is nothing to choose.
     """
 
     id: CallId
@@ -86,15 +93,20 @@ class Proposal:
     digest: Digest
     patience_s: float
     claims: tuple[tuple[str, str], ...] = ()
+    choices: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
-    """What the person decided. `digest` is that of the question that was on the screen."""
+    """What the person decided. `digest` is that of the question that was on the screen.
+
+    `choice` is the place of what was chosen of a proposal's choices; the narrowest where nothing was.
+    """
 
     verdict: Verdict
     scope: Scope
     digest: Digest
+    choice: int = 0
 
 
 class Withdrawal(StrEnum):

@@ -12,7 +12,7 @@ from ztmcp_desktop.domain.caller import Caller
 from ztmcp_desktop.domain.client import Principal
 from ztmcp_desktop.domain.denial import Code, Denial
 from ztmcp_desktop.domain.json import Json, JsonObject
-from ztmcp_desktop.domain.names import CallId, ClientName, ServerName, SessionId
+from ztmcp_desktop.domain.names import CallId, ClientName, ServerName, SessionId, TokenId
 from ztmcp_desktop.domain.offer import Era
 from ztmcp_desktop.gateway import sdk
 from ztmcp_desktop.gateway.answers import Answer, Headers, answered, fault, refused, withdrawn
@@ -136,10 +136,12 @@ class Calls:
                 arrival.principal, arrival.server, message["method"], message.get("params"), arrival.caller
             )
 
-    def cancel(self, client: ClientName | None = None, session: SessionId | None = None) -> None:
-        """Cancel the calls of a client, of one session of it, or of all."""
+    def cancel(
+        self, client: ClientName | None = None, session: SessionId | None = None, login: TokenId | None = None
+    ) -> None:
+        """Cancel the calls of a client, of one session or login of it, or of all."""
         for task, principal in list(self._running.items()):
-            if client in {None, principal.client} and session in {None, principal.session}:
+            if principal.is_of(client, session, login):
                 task.cancel()
 
     async def _perform(self, call: Call, request_id: RequestId) -> Answer:

@@ -14,6 +14,7 @@ from ztmcp_desktop.domain.names import ClientName, ServerName, SessionId, is_nam
 from ztmcp_desktop.gateway import sdk
 from ztmcp_desktop.gateway.answers import send_bytes, send_rejection, send_text
 from ztmcp_desktop.gateway.calls import Arrival, Calls
+from ztmcp_desktop.gateway.clients import Clients
 from ztmcp_desktop.gateway.exchange import Timing, wire_of
 from ztmcp_desktop.gateway.host_filter import HostFilter
 from ztmcp_desktop.gateway.intake import (
@@ -30,14 +31,28 @@ from ztmcp_desktop.gateway.legacy import LegacyDoor
 from ztmcp_desktop.gateway.legacy_sessions import LegacySession, LegacySessions
 from ztmcp_desktop.gateway.listeners import Listener, Listeners
 from ztmcp_desktop.gateway.modern import ModernDoor
+from ztmcp_desktop.gateway.oauth.door import OAuthDoor, OAuthParts, Request, send_resource_metadata
+from ztmcp_desktop.gateway.oauth.logins import LoggedIn
+from ztmcp_desktop.gateway.oauth.metadata import (
+    AUTHORIZE,
+    REGISTER,
+    RESOURCE_METADATA,
+    REVOKE,
+    SERVER_METADATA,
+    TOKEN,
+    WAIT,
+    insufficient,
+    unauthenticated,
+)
+from ztmcp_desktop.gateway.oauth.scoping import InsufficientScope, require_right
 from ztmcp_desktop.gateway.peers import Peers
 from ztmcp_desktop.gateway.pipes import PipeParts, Pipes
+from ztmcp_desktop.gateway.routes import Guard, Route, fixed
 from ztmcp_desktop.gateway.wire import INVALID_REQUEST, Rejection, RequestId, parse, request_id, require_shape
-from ztmcp_desktop.ports import Catalogue, ClientBook, Clock, Gate, Ledger
+from ztmcp_desktop.ports import Catalogue, Clock, Gate, Ledger
 from ztmcp_desktop.settings import Settings
 
 SWEEP_S = 30.0
-_ROUTE = re.compile(rb"/s/([^/]{1,32})/mcp", re.ASCII)
 _VERSION_HEADER = "mcp-protocol-version"
 
 
@@ -51,11 +66,12 @@ class Endpoint:
         self,
         *,
         gate: Gate,
-        clients: ClientBook,
+        clients: Clients,
         catalogue: Catalogue,
         ledger: Ledger,
         settings: Settings,
         clock: Clock,
+        oauth: OAuthParts,
         listeners: Listeners,
         peers: Peers,
         timing: Timing | None = None,
@@ -71,6 +87,7 @@ class Endpoint:
         self._listeners = listeners
         self._legacy = LegacyDoor(self._calls, self._sessions, self._timing)
         self._modern = ModernDoor(self._calls, catalogue)
+        self._oauth = OAuthDoor(oauth, clients, ledger, clock, settings.port, self._reject)
         self.pipes = Pipes(
             PipeParts(
                 legacy=self._legacy,
@@ -81,8 +98,34 @@ class Endpoint:
             )
         )
         self._sweeper: asyncio.Task[None] | None = None
+        self._writing: set[asyncio.Future[int]] = set()
+        self.routes = self._table()
         self.app: ASGIApp = HostFilter(self._route, settings.port, settings.allowed_origins, self._reject)
         clients.on_revoke(self._end)
+        clients.on_login_end(self._end_login)
+
+    def _table(self) -> tuple[Route, ...]:
+        """Every address; the one that carries the traffic first."""
+        oauth = self._oauth
+        anything = frozenset({"GET", "POST", "DELETE"})
+        return (
+            Route("mcp", re.compile(rb"/s/([^/]{1,32})/mcp", re.ASCII), anything, Guard.TOKEN, self._serve),
+            fixed("health", "/healthz", "GET", Guard.OPEN, _health),
+            Route(
+                "resource-metadata",
+                re.compile(re.escape(RESOURCE_METADATA.encode()) + rb"/s/([^/]{1,32})/mcp", re.ASCII),
+                frozenset({"GET"}),
+                Guard.OPEN,
+                send_resource_metadata,
+            ),
+            fixed("root-metadata", RESOURCE_METADATA, "GET", Guard.OPEN, oauth.root_metadata),
+            fixed("server-metadata", SERVER_METADATA, "GET", Guard.OPEN, oauth.server_metadata),
+            fixed("authorize", AUTHORIZE, "GET", Guard.PROOF, oauth.authorize),
+            fixed("wait", WAIT, "GET", Guard.PROOF, oauth.wait),
+            fixed("token", TOKEN, "POST", Guard.PROOF, oauth.token),
+            fixed("register", REGISTER, "POST", Guard.PROOF, oauth.register),
+            fixed("revoke", REVOKE, "POST", Guard.PROOF, oauth.revoke),
+        )
 
     async def start(self) -> None:
         """Be ready to serve; call it before the server listens."""
@@ -90,10 +133,12 @@ class Endpoint:
         self._sweeper = asyncio.create_task(self._sweep())
 
     async def stop(self) -> None:
-        """End every stream and call."""
+        """End every stream and call, and withdraw every question about a login."""
         self._calls.cancel()
-        self._sessions.end_of(None, None)
+        self._sessions.end_of()
+        await self._oauth.stop()
         await self.pipes.stop()
+        await asyncio.gather(*self._writing, return_exceptions=True)
         if self._sweeper is not None:
             self._sweeper.cancel()
             with contextlib.suppress(asyncio.CancelledError):
@@ -101,21 +146,27 @@ class Endpoint:
 
     async def _route(self, scope: Scope, receive: Receive, send: Send) -> None:
         path: bytes = scope["raw_path"]
-        if path == b"/healthz":
-            await _health(scope, send)
-            return
-        found = _ROUTE.fullmatch(path)
-        name = found[1].decode("latin-1") if found else ""
-        if not is_name(name):
-            await send_text(send, 404, "not found")
-            return
-        await self._serve(ServerName(name), scope, receive, send)
+        for route in self.routes:
+            if found := route.pattern.fullmatch(path):
+                name = found[1].decode("latin-1") if found.re.groups else ""
+                if found.re.groups and not is_name(name):
+                    break
+                if route.guard is not Guard.TOKEN and scope["method"] not in route.methods:
+                    allow = ", ".join(sorted(route.methods)).encode()
+                    await send_text(send, 405, "method not allowed", ((b"allow", allow),))
+                    return
+                headers = decode_headers(scope["headers"])
+                request = Request(scope, receive, send, headers, one(headers, "host") or "")
+                await route.serve(request, ServerName(name))
+                return
+        await send_text(send, 404, "not found")
 
-    async def _serve(self, server: ServerName, scope: Scope, receive: Receive, send: Send) -> None:
-        headers = decode_headers(scope["headers"])
+    async def _serve(self, request: Request, server: ServerName) -> None:
+        scope, headers, send = request.scope, request.headers, request.send
         number: RequestId | None = None
+        untrusted_token = bearer(headers)
         try:
-            principal = self._clients.authenticate(bearer(headers) or "", server)
+            principal = self._clients.authenticate(untrusted_token or "", server)
             # Only for those with a token, or anybody could keep us looking; while the body is read.
             held = held_of(scope)
             self._peers.begin(held)
@@ -125,11 +176,11 @@ class Endpoint:
                 headers=headers,
                 accepts=accepts(headers),
                 caller=NOT_ASKED,
-                wire=wire_of(scope, receive, send),
+                wire=wire_of(scope, request.receive, send),
             )
             if scope["method"] == "POST":
                 require_json(headers)
-                body = await read_body(receive, headers, self._settings.request_bytes, self._timing.body_s)
+                body = await read_body(request.receive, headers, self._settings.request_bytes, self._timing.body_s)
                 if body is None:
                     return
                 message = parse(body, self._settings.max_json_depth)
@@ -138,6 +189,7 @@ class Endpoint:
                 arrival = replace(arrival, caller=await self._peers.caller(held))
                 # That may have taken its time; the token must be alive still.
                 self._clients.confirm(principal, server)
+                require_right(principal, message)
                 door = self._legacy if self._is_legacy(headers) else self._modern
                 await door.post(arrival, message)
             else:
@@ -145,9 +197,15 @@ class Endpoint:
         except Rejection as rejection:
             await self._reject(f"http-{rejection.status}", rejection.code, server)
             await send_rejection(send, rejection, number)
+        except InsufficientScope as lacking:
+            await self._reject("scope", lacking.code, server)
+            if lacking.login is not None:
+                self._clients.logins.lacks(lacking.login)
+            challenge = insufficient(request.host, server, lacking.needed)
+            await send_text(send, 403, "insufficient scope", ((b"www-authenticate", challenge),))
         except Denial as denial:
             await self._reject("token", denial.code, server)
-            await _send_denial(send, denial)
+            await _send_denial(request, server, denial, shown=untrusted_token is not None)
 
     async def _other_method(self, method: str, arrival: Arrival, headers: Pairs) -> None:
         if method not in {"GET", "DELETE"}:
@@ -173,11 +231,21 @@ class Endpoint:
         self._sessions.end_of(client, session)
         self.pipes.end_unconfirmed()
 
+    def _end_login(self, login: LoggedIn) -> None:
+        self._calls.cancel(login=login.id)
+        self._sessions.end_of(login=login.id)
+        draft = Draft(kind=EntryKind.CLIENT, client=login.client, server=login.server, method="logout")
+        # Nobody waits for the row, but it is held until it is written.
+        writing = asyncio.ensure_future(self._ledger.append(draft))
+        self._writing.add(writing)
+        writing.add_done_callback(self._writing.discard)
+
     async def _sweep(self) -> None:
         while True:
             await self._clock.sleep(SWEEP_S)
             self._sessions.sweep()
             self.pipes.end_unconfirmed()
+            await self._clients.keep_seen()
             for listener in self._listeners.all():
                 self._end_if_expired(listener)
 
@@ -190,16 +258,14 @@ class Endpoint:
                 self._sessions.end(listener)
 
 
-async def _health(scope: Scope, send: Send) -> None:
-    if scope["method"] == "GET":
-        await send_bytes(send, 200, b'{"status":"ok"}', ((b"content-type", b"application/json"),))
-    else:
-        await send_text(send, 405, "method not allowed", ((b"allow", b"GET"),))
+async def _health(request: Request) -> None:
+    await send_bytes(request.send, 200, b'{"status":"ok"}', ((b"content-type", b"application/json"),))
 
 
-async def _send_denial(send: Send, denial: Denial) -> None:
+async def _send_denial(request: Request, server: ServerName, denial: Denial, *, shown: bool) -> None:
     if denial.code is Code.UNAUTHENTICATED:
-        await send_text(send, 401, "unauthorized", ((b"www-authenticate", b"Bearer"),))
+        challenge = unauthenticated(request.host, server, shown=shown)
+        await send_text(request.send, 401, "unauthorized", ((b"www-authenticate", challenge),))
     else:
         # The client book itself cannot be trusted; nobody is let in.
-        await send_text(send, 503, "unavailable")
+        await send_text(request.send, 503, "unavailable")

@@ -10,6 +10,9 @@ from ztmcp_desktop.gateway.answers import send_text
 ABSOLUTE_TARGET = "ztmcp.absolute_target"
 """Key in the ASGI scope's `extensions` for a request target that was not a plain path."""
 
+HOSTS = ("127.0.0.1", "localhost", "[::1]")
+"""Our own addresses, as a Host header writes them before the port."""
+
 _SAME_SITE = {b"none", b"same-origin"}
 
 Reject = Callable[[str, Code, str], Awaitable[None]]
@@ -24,7 +27,7 @@ class HostFilter:
 
     def __init__(self, app: ASGIApp, port: int, allowed_origins: tuple[str, ...], reject: Reject) -> None:
         self._app = app
-        self._hosts = {f"{host}:{port}".encode() for host in ("127.0.0.1", "localhost", "[::1]")}
+        self._hosts = {f"{host}:{port}".encode() for host in HOSTS}
         self._origins = {origin.encode() for origin in allowed_origins if origin != "null"}
         self._reject = reject
 

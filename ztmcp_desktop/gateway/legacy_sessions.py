@@ -8,7 +8,7 @@ from itertools import count
 from ztmcp_desktop.domain.client import Principal
 from ztmcp_desktop.domain.denial import Code, Denial
 from ztmcp_desktop.domain.json import JsonObject
-from ztmcp_desktop.domain.names import ClientName, ServerName, SessionId
+from ztmcp_desktop.domain.names import ClientName, ServerName, SessionId, TokenId
 from ztmcp_desktop.domain.offer import Era
 from ztmcp_desktop.gateway.answers import Answer
 from ztmcp_desktop.gateway.exchange import Exchange, Standing
@@ -178,7 +178,8 @@ class LegacySessions:
         if found is None or not _owns(found, principal, server) or self._is_silent(found, now):
             raise Rejection(404, INVALID_REQUEST, "there is no such session", code=Code.NOT_PERMITTED)
         found.used_at = now
-        # A pipe outlives the silence after which another session of its client begins.
+        # A client that logged in anew, for more rights, goes on with its session under the newer login; and a pipe
+        # outlives the silence after which another session of its client begins.
         found.owner = principal
         return found
 
@@ -188,10 +189,12 @@ class LegacySessions:
         self._listeners.leave(session)
         session.close()
 
-    def end_of(self, client: ClientName | None, session: SessionId | None) -> None:
-        """End those of a client, of one session of it, or all."""
+    def end_of(
+        self, client: ClientName | None = None, session: SessionId | None = None, login: TokenId | None = None
+    ) -> None:
+        """End those of a client, of one session or login of it, or all."""
         for live in list(self._live.values()):
-            if client in {None, live.owner.client} and session in {None, live.owner.session} and not live.kept:
+            if live.owner.is_of(client, session, login) and not live.kept:
                 self.end(live)
 
     def sweep(self) -> None:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from ztmcp_desktop.domain.caller import Caller, Unknown
 from ztmcp_desktop.gateway.attesting import SILENT, Attester, Where
 from ztmcp_desktop.gateway.programs import Programs
+from ztmcp_desktop.gateway.receivers import find_listener
 
 MAX_WAITING = 1024
 # A large program may have to be read from a slow disk once; after that a look takes milliseconds.
@@ -26,7 +27,8 @@ class Peers:
     """Looks callers up in a thread of its own, all that wait in one walk through the processes. Decides nothing."""
 
     def __init__(self, programs: Programs | None = None) -> None:
-        self._attester = Attester(programs or Programs())
+        self._programs = programs or Programs()
+        self._attester = Attester(self._programs)
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="ztmcp-peers")
         self._waiting: list[tuple[Where, asyncio.Future[Caller]]] = []
         self._work: asyncio.Task[None] | None = None
@@ -54,6 +56,15 @@ class Peers:
         if not found.done():
             await asyncio.wait({found}, timeout=PATIENCE_S)
         return found.result() if found.done() else _SLOW
+
+    async def listener(self, host: str, port: int) -> Caller:
+        """The program that listens at this address of this machine, `host` being one of loopback's names."""
+        loop = asyncio.get_running_loop()
+        try:
+            async with asyncio.timeout(PATIENCE_S):
+                return await loop.run_in_executor(self._thread, find_listener, host, port, self._programs)
+        except TimeoutError:
+            return _SLOW
 
     async def _look(self) -> None:
         while self._waiting:

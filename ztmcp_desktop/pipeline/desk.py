@@ -11,16 +11,11 @@ class NobodyAtTheDesk:
     """Refuses each question at once."""
 
     def open(self, question: Question | Proposal) -> Ticket:
-        raise Denial(
-            Code.NOBODY_THERE,
-            f"ztmcp runs without a screen, so nobody can be asked; a rule may permit {question_subject(question)}",
-            Retry.USELESS,
-        )
+        way = f"; a rule may permit {question_subject(question)}" if isinstance(question, Question) else ""
+        raise Denial(Code.NOBODY_THERE, f"ztmcp runs without a screen, so nobody can be asked{way}", Retry.USELESS)
 
 
-def question_subject(question: Question | Proposal) -> str:
+def question_subject(question: Question) -> str:
     """What a question is about, in a few words."""
-    if not isinstance(question, Question):
-        return question.title
     named = question.subject if len(question.subject) <= MAX_NAMED_CHARS else "this"
     return f"{named if named.isprintable() else 'this'} of {question.server}"

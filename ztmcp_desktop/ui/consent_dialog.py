@@ -241,18 +241,18 @@ class ConsentDialog(QDialog):
     def _allow(self) -> None:
         self._judge()
         if self.allow.isEnabled():
-            self._answer(Verdict.ALLOW, self.card.scope)
+            self._answer(Verdict.ALLOW, self.card.reach.scope, self.card.reach.choice)
 
     def _deny(self) -> None:
         self._answer(Verdict.DENY, Scope.ONCE)
 
-    def _answer(self, verdict: Verdict, scope: Scope) -> None:
+    def _answer(self, verdict: Verdict, scope: Scope, choice: int = 0) -> None:
         asked = self._current
         if asked is None:
             return
         self._current = None
         self._forget(asked.id)
-        self.event_of.emit(asked.id, Answer(verdict=verdict, scope=scope, digest=asked.digest))
+        self.event_of.emit(asked.id, Answer(verdict=verdict, scope=scope, digest=asked.digest, choice=choice))
         self._advance()
 
     # What Qt tells.

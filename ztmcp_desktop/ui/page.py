@@ -83,7 +83,7 @@ class ThingsPage(QWidget):
         self.area.setMinimumWidth(PANE_WIDTH)
         self.things.setMinimumWidth(LIST_WIDTH)
         self._add = primary(button(self.add_text, self.show_form, name=f"{self.title.lower()}.add"))
-        head = row(label(self.title, bold=True, factor=1.5), None, self._add)
+        self.head = row(label(self.title, bold=True, factor=1.5), None, self._add)
         halves = QSplitter(Qt.Orientation.Horizontal)
         halves.addWidget(self.things)
         halves.addWidget(self.area)
@@ -92,7 +92,7 @@ class ThingsPage(QWidget):
         halves.setChildrenCollapsible(False)
         halves.setHandleWidth(14)
         self._halves = halves
-        self.whole = column(head, self.message, halves, spacing=10, margin=18)
+        self.whole = column(self.head, self.message, halves, spacing=10, margin=18)
         self.whole.setStretchFactor(halves, 1)
         self.setLayout(self.whole)
 

@@ -2,14 +2,15 @@
 
 from PySide6.QtCore import QSize, Qt, Signal
 from PySide6.QtGui import QResizeEvent
-from PySide6.QtWidgets import QButtonGroup, QHBoxLayout, QRadioButton, QScrollArea, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QScrollArea, QVBoxLayout, QWidget
 
-from ztmcp_desktop.domain.consent import Proposal, Question, Scope
+from ztmcp_desktop.domain.consent import Proposal, Question
 from ztmcp_desktop.domain.risk import Risk
 from ztmcp_desktop.ui import consent_words as words
 from ztmcp_desktop.ui.argument_rows import Row
 from ztmcp_desktop.ui.parts import RiskBadge, button, card, clear, column, label, row
 from ztmcp_desktop.ui.plain_view import PlainView
+from ztmcp_desktop.ui.reach_row import ReachRow
 from ztmcp_desktop.ui.room import Want, share
 from ztmcp_desktop.ui.sentence import Sentence, Span
 from ztmcp_desktop.ui.theme import scaled
@@ -62,8 +63,7 @@ class QuestionCard(QWidget):
         self._claims = PlainView()
         self._claims.setObjectName("consent.claims")
         self._claims.seen_changed.connect(self._seen, Qt.ConnectionType.QueuedConnection)
-        self._scopes = QButtonGroup(self)
-        self._scope_row = QWidget()
+        self.reach = ReachRow()
         self._build()
 
     def _build(self) -> None:
@@ -84,30 +84,11 @@ class QuestionCard(QWidget):
         keep = self._next.sizePolicy()
         keep.setRetainSizeWhenHidden(True)
         self._next.setSizePolicy(keep)
-        scopes = QHBoxLayout(self._scope_row)
-        scopes.setContentsMargins(0, 0, 0, 0)
-        scopes.setSpacing(18)
-        self._scope_row.setObjectName("consent.scope")
-        self._scope_row.setAccessibleName("remember")
-        remember = label("Remember", muted=True)
-        remember.setWordWrap(False)
-        scopes.addWidget(remember)
-        for scope, text in words.SCOPES.items():
-            radio = QRadioButton(text)
-            radio.setObjectName(f"consent.scope.{scope.value}")
-            radio.setAccessibleName(f"remember: {text.lower()}")
-            radio.setProperty("scope", scope.value)
-            self._scopes.addButton(radio)
-            scopes.addWidget(radio)
-        scopes.addStretch(1)
-        keep = self._scope_row.sizePolicy()
-        keep.setRetainSizeWhenHidden(True)
-        self._scope_row.setSizePolicy(keep)
         top = row(self._badge, self._heading, spacing=12)
         top.setAlignment(self._badge, Qt.AlignmentFlag.AlignTop)
         who = column(top, self._caller, spacing=4)
         whole = column(
-            who, self._sent, self._notes_area, self._claims_toggle, self._said, None, self._scope_row, spacing=_SPACING
+            who, self._sent, self._notes_area, self._claims_toggle, self._said, None, self.reach, spacing=_SPACING
         )
         self.setLayout(whole)
 
@@ -126,12 +107,7 @@ class QuestionCard(QWidget):
         self.arguments.show_rows(self._rows_or_refusal(question))
         self._fill_notes(question)
         self._fill_claims(question)
-        offered = question.scopes if isinstance(question, Question) else (Scope.ONCE,)
-        for radio in self._scopes.buttons():
-            scope = Scope(radio.property("scope"))
-            radio.setVisible(scope in offered)
-            radio.setChecked(scope is Scope.ONCE)
-        self._scope_row.setVisible(is_call)
+        self.reach.offer(question)
         self._seen()
 
     def _rows_or_refusal(self, question: Question | Proposal) -> tuple[Row, ...]:
@@ -186,8 +162,8 @@ class QuestionCard(QWidget):
         height = heading + self._around(self._sent, self.arguments)
         if self._caller.isVisibleTo(self):
             height += 4 + self._caller.heightForWidth(self.width())
-        for part in (self._claims_toggle, self._scope_row):
-            if part.isVisibleTo(self) or part is self._scope_row:
+        for part in (self._claims_toggle, self.reach):
+            if part.isVisibleTo(self) or part is self.reach:
                 height += _SPACING + part.sizeHint().height()
         if self._said.isVisibleTo(self):
             height += self._around(self._said, self._claims)
@@ -253,7 +229,7 @@ class QuestionCard(QWidget):
     def show_ended(self) -> None:
         """The question is over and nothing of it is sent: no promise and no choice is left to be read."""
         self._head(_ENDED)
-        for part in (self._claims_toggle, self._said, self._scope_row, self._hidden, self._next):
+        for part in (self._claims_toggle, self._said, self.reach, self._hidden, self._next):
             part.hide()
         self._share_out()
 
@@ -281,12 +257,6 @@ class QuestionCard(QWidget):
             return False
         read = self._claims.all_seen or not self._must_read_claims
         return read and (self.arguments.all_seen or not self._risky)
-
-    @property
-    def scope(self) -> Scope:
-        """The chosen scope; once where nothing else is chosen."""
-        chosen = self._scopes.checkedButton()
-        return Scope(chosen.property("scope")) if chosen is not None and chosen.isVisible() else Scope.ONCE
 
     def resizeEvent(self, event: QResizeEvent) -> None:
         super().resizeEvent(event)

@@ -1,0 +1,1 @@
+"""The gateway as OAuth 2.1 authorization server and resource server of its endpoints."""
