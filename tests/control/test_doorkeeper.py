@@ -14,7 +14,11 @@ from ztmcp_desktop.ports import ConsentDesk
 
 PROGRAM = Program(path="/usr/bin/node", sha256="ab" * 32, script="/opt/inspector.js", script_sha256="cd" * 32)
 NODE = Attested(
-    pid=77, owner="u", program=PROGRAM, arguments=("node", "inspector.js"), parents=("/usr/bin/bash", "/usr/bin/term")
+    pid=77,
+    owner="u",
+    program=PROGRAM,
+    arguments=("node", "inspector.js"),
+    parents=("/usr/bin/bash", "/usr/bin/term", "/sbin/init"),
 )
 NOBODY = Unknown(why="nobody listens there")
 
@@ -195,10 +199,9 @@ async def test_the_dialog_shows_the_claim_beside_what_the_system_says(room: Room
     assert isinstance(asked, Proposal)
     assert dict(asked.facts) == {
         "Calls itself": "Claude \u202eDesktop",
-        "The system says": "/usr/bin/node (process 77) waits for the answer",
-        "Its command": "node inspector.js",
+        "The system says": "/usr/bin/node /opt/inspector.js (process 77) waits for the answer",
         "Its file (SHA-256)": "ab" * 32,
-        "Started by": "/usr/bin/bash\n/usr/bin/term",
+        "Started by": "/usr/bin/bash\n/usr/bin/term\nand 1 more before them",
         "Answer goes to": "this computer, 127.0.0.1:4312",
         "Server": "files",
         "May": "see what it offers, and read its resources and prompts",

@@ -11,6 +11,7 @@ import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qsl, urlsplit
 
 import pytest
 
@@ -115,9 +116,12 @@ def run(command: list[str], browser: Path, home: Path, *keys: str, picture: str 
 
 
 def denied_at_its_callback(folder: Path) -> bool:
-    """Whether the browser took `access_denied` to a client's own address."""
-    sent = re.findall(r"^sent to (http://\S+)$", (folder / "pages").read_text(), re.MULTILINE)
-    return "error=access_denied" in sent[-1] and "/callback" in sent[-1] and "code=" not in sent[-1].partition("?")[2]
+    """Whether the browser took `access_denied`, and no code, to a client's own address; a client may ask again."""
+    sent = re.findall(r"^sent to (http://\S+/callback\?\S+)$", (folder / "pages").read_text(), re.MULTILINE)
+    answers = [dict(parse_qsl(urlsplit(address).query)) for address in sent]
+    return any(answer.get("error") == "access_denied" for answer in answers) and not any(
+        "code" in one for one in answers
+    )
 
 
 LOGINS = {

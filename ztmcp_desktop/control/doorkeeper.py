@@ -19,6 +19,7 @@ from ztmcp_desktop.ports import ClientBook, Clock, Ledger, Lockdown, Redact
 LOGIN_DAYS = (7, 30, 90)
 """How long a login may last, as the person chooses."""
 MAX_NAME_CHARS = 24
+MAX_PARENTS = 2
 _RIGHTS = {
     Right.READ: "see what it offers, and read its resources and prompts",
     Right.CALL: "run its tools, each run under your rules",
@@ -109,12 +110,13 @@ def widening(login: Login, name: ClientName) -> Widening:
         sentence=_sentence(login),
         facts=(
             ("Calls itself", registration.claimed_name),
-            *_system_facts(login),
+            ("The system says", _program(login)),
             *((("Its document", registration.id),) if registration.introduction is Introduction.DOCUMENT else ()),
             ("Answer goes to", _answer(login)),
             ("Server", login.server),
             *zip(("May", "And"), may, strict=False),
             ("Known here as", f"{name} (a client you let in before)" if login.known_as else name),
+            *_evidence(login),
         ),
         warnings=_warnings(login),
         choices=tuple(f"{days} days" for days in LOGIN_DAYS),
@@ -127,18 +129,29 @@ def _sentence(login: Login) -> str:
     return f"A program asks{again} to {what} {login.server}. What it calls itself is its own word."
 
 
-def _system_facts(login: Login) -> tuple[tuple[str, str], ...]:
+def _program(login: Login) -> str:
     """The program as the system reports it: the one that waits for the answer, else the one that registered."""
     match login.receiver:
-        case Attested(pid=pid, program=program, arguments=arguments, parents=parents):
-            said = [("The system says", f"{program.path} (process {pid}) waits for the answer")]
-            said += [("Its command", " ".join(arguments))] if arguments else []
-            said += [("Its file (SHA-256)", program.sha256)]
-            return (*said, ("Started by", "\n".join(parents) or "the system does not say"))
+        case Attested(pid=pid, program=program):
+            return f"{program.place} (process {pid}) waits for the answer"
         case _ if login.registration.program:
-            return (("The system says", f"{login.registration.program} registered it"),)
+            return f"{login.registration.program} registered it"
         case other:
-            return (("The system says", f"nothing: {other.why}"),)
+            return f"nothing: {other.why}"
+
+
+def _evidence(login: Login) -> tuple[tuple[str, str], ...]:
+    """What else the system reports of that program; all of it is on record."""
+    match login.receiver:
+        case Attested(program=program, parents=parents):
+            more = len(parents) - MAX_PARENTS
+            shown = [*parents[:MAX_PARENTS], *([f"and {more} more before them"] if more > 0 else [])]
+            return (
+                ("Its file (SHA-256)", program.sha256),
+                ("Started by", "\n".join(shown) or "the system does not say"),
+            )
+        case _:
+            return ()
 
 
 def _answer(login: Login) -> str:
