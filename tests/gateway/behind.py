@@ -121,7 +121,7 @@ class Word:
         self.asked: list[Widening] = []
         self.answer: Denial | None = None
 
-    async def agree(self, widening: Widening) -> None:
+    async def agree(self, widening: Widening) -> int:
         self.asked.append(widening)
         if self.answer is not None:
             raise self.answer
