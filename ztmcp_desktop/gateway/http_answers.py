@@ -1,18 +1,12 @@
 """What the answers of remote servers are taken for, before their bodies are read."""
 
+import re
+
 from ztmcp_desktop.domain.denial import Code, Denial, Retry
 from ztmcp_desktop.gateway.challenge import challenge_of
 from ztmcp_desktop.gateway.http_client import HttpAnswer
 
-
-def kind_of(answer: HttpAnswer) -> str:
-    """The media type, without its parameters."""
-    return answer.header("Content-Type").partition(";")[0].strip().lower()
-
-
-def is_stream(answer: HttpAnswer) -> bool:
-    """Whether it is the stream of events that was asked for."""
-    return answer.status == 200 and kind_of(answer) == "text/event-stream"  # noqa: PLR2004
+_SESSION = re.compile(r"[\x21-\x7e]{1,256}")
 
 
 def refuse_challenge(answer: HttpAnswer) -> None:
@@ -39,3 +33,15 @@ def refusal_of(status: int) -> Denial:
 def ended_early() -> Denial:
     """The refusal where an answer stopped before its end."""
     return Denial(Code.SERVER_UNAVAILABLE, "the server ended its answer early", Retry.LATER)
+
+
+def session_of(answer: HttpAnswer) -> str:
+    """The session that the server gave with this answer, empty if it gave none (2025-11-25, streamable HTTP).
+
+    Raises:
+        Denial: it is no session id (`server-unavailable`).
+    """
+    given = answer.header("Mcp-Session-Id")
+    if given and not _SESSION.fullmatch(given):
+        raise Denial(Code.SERVER_UNAVAILABLE, "the server's session id is none")
+    return given

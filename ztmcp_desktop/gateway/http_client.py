@@ -148,6 +148,16 @@ class AiohttpClient:
             self._session = None
 
 
+def kind_of(answer: HttpAnswer) -> str:
+    """The media type that it says it has."""
+    return answer.header("Content-Type").partition(";")[0].strip().lower()
+
+
+def is_stream(answer: HttpAnswer) -> bool:
+    """Whether it is a stream of server-sent events."""
+    return answer.status == 200 and kind_of(answer) == "text/event-stream"  # noqa: PLR2004
+
+
 def _admitted(url: str, reach: Reach) -> Target | None:
     try:
         return admit(url, reach)

@@ -2,7 +2,6 @@
 
 import asyncio
 import logging
-import re
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 
@@ -12,8 +11,8 @@ from ztmcp_desktop.domain.offer import Era
 from ztmcp_desktop.domain.subscription import LISTEN
 from ztmcp_desktop.gateway import sdk
 from ztmcp_desktop.gateway.event_stream import FIRST_RETRY_S, Trail, events, whole
-from ztmcp_desktop.gateway.http_answers import ended_early, is_stream, kind_of, refusal_of, refuse_challenge
-from ztmcp_desktop.gateway.http_client import HttpAnswer, HttpClient, unreachable
+from ztmcp_desktop.gateway.http_answers import ended_early, refusal_of, refuse_challenge, session_of
+from ztmcp_desktop.gateway.http_client import HttpAnswer, HttpClient, is_stream, kind_of, unreachable
 from ztmcp_desktop.gateway.http_headers import may_set
 from ztmcp_desktop.gateway.jsonrpc import Rubbish, decode, encode, notification
 from ztmcp_desktop.gateway.link import Inbox, Noise, Route
@@ -24,10 +23,7 @@ HEARD_S = 2.0
 LINGER_S = 1.0
 MAX_RESUMED = 1000
 MAX_UNHEARD = 5
-MAX_SESSION_CHARS = 256
 MAX_HEADER_CHARS = 8192
-_VISIBLE = re.compile(r"[\x21-\x7e]+")
-
 _log = logging.getLogger(__name__)
 
 
@@ -248,11 +244,8 @@ class HttpLink:
         return {**headers, "Last-Event-ID": trail.last_id} if trail.last_id else headers
 
     def _keep_session(self, answer: HttpAnswer) -> None:
-        given = answer.header("Mcp-Session-Id")
-        if self._era is Era.LEGACY and not self._session and given:
-            if len(given) > MAX_SESSION_CHARS or not _VISIBLE.fullmatch(given):
-                raise Denial(Code.SERVER_UNAVAILABLE, "the server's session id is none")
-            self._session = given
+        if self._era is Era.LEGACY and not self._session:
+            self._session = session_of(answer)
 
     def _deliver_failure(self, body: bytes, status: int, request_id: str, inbox: Inbox) -> None:
         try:
