@@ -1,4 +1,4 @@
-"""Products as their makers ship them, without an account: that they list and reach a server through the gateway.
+"""Products as their makers ship them, without an account: that they reach a server through the gateway and its bridge.
 
 Not part of the tests that run by themselves, since both download much and change often. By hand, once
 `@anthropic-ai/claude-code` and `@google/gemini-cli` are installed with npm in a folder:
@@ -41,7 +41,7 @@ class Desk:
         path = f"{Path(node()).parent}:/usr/bin:/bin"
         done = subprocess.run(
             [str(BIN / product), "mcp", *arguments],
-            env={"HOME": str(home), "PATH": path, "LANG": "C.UTF-8"},
+            env={**self.stage.environment, "HOME": str(home), "PATH": path, "PYTHONPATH": str(REPO)},
             cwd=home,
             stdin=subprocess.DEVNULL,
             capture_output=True,
@@ -63,14 +63,28 @@ def desk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desk]:
         stage.verify()
 
 
+def listed(desk: Desk) -> dict[str, str]:
+    """The line that Claude Code has for each server."""
+    return {line.partition(":")[0]: line for line in desk.run("claude", "list").splitlines()}
+
+
 def test_claude_code_connects_with_its_token_and_not_with_another(desk: Desk) -> None:
     url = desk.stage.endpoint("features")
     for name, token in (("right", desk.token), ("wrong", "ztmcp_wrong")):
         desk.run("claude", "add", "--transport", "http", name, url, "--header", f"Authorization: Bearer {token}")
-    lines = {line.partition(":")[0]: line for line in desk.run("claude", "list").splitlines()}
+    desk.run("claude", "add", "--transport", "http", "none", url)
+    lines = listed(desk)
     assert "Connected" in lines["right"]
     assert "Failed to connect" in lines["wrong"]
     assert "401" in lines["wrong"]
+    assert "Needs authentication" in lines["none"]
+
+
+def test_claude_code_connects_over_the_bridge_once_it_may(desk: Desk) -> None:
+    desk.run("claude", "add", "bridge", "--", sys.executable, "-m", "ztmcp_desktop", "bridge", "features")
+    assert "--program" in listed(desk)["bridge"]
+    desk.stage.cli("client", "add", "claude", "--server", "features", "--program", str((BIN / "claude").resolve()))
+    assert "Connected" in listed(desk)["bridge"]
 
 
 def test_gemini_cli_connects(desk: Desk) -> None:
