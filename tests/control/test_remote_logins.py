@@ -97,6 +97,17 @@ async def test_where_there_is_a_screen_the_person_there_is_asked_and_the_page_go
     assert len(opened) == 1
 
 
+@pytest.mark.attack("P5", "C2")
+@pytest.mark.parametrize("kind", ["client_secret", "client_key"])
+async def test_a_secret_that_proves_the_login_is_shown_and_agreed_to(before: Before, kind: str) -> None:
+    shown = await before.terms(client_id="mine", **{kind: "OPENAI"})
+    assert "OPENAI" in str(shown["facts"])
+    # Another secret in its place is another login, which nobody has seen.
+    await before.terms(client_id="mine", **{kind: "MAIL"})
+    begun = before.ask("server.login", name="remote", digest=shown["digest"])
+    assert (await refusal(begun)).code is Code.CHANGED_SINCE_APPROVAL
+
+
 async def test_a_login_that_failed_says_why_to_whoever_waits(before: Before) -> None:
     before.site.redirect = {"code": None, "error": "access_denied"}
     assert (await refusal(before.log_in())).code is Code.REFUSED_BY_PERSON

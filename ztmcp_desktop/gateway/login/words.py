@@ -30,6 +30,7 @@ def login_words(plan: Plan, clients: tuple[ClientName, ...]) -> Widening:
         ("Authorization server", plan.issuer.identifier),
         ("Rights asked for", _rights(plan.scopes)),
         ("Known there as", _known_as(plan)),
+        *_proof(plan),
     ]
     if browser and plan.issuer.authorize is not None:
         facts += [("Page that opens", read(plan.issuer.authorize).host), ("Comes back to", f"{HOST}{PATH}")]
@@ -66,6 +67,16 @@ def _known_as(plan: Plan) -> str:
     if plan.registration is None:
         return "ztmcp, which is registered there by this login"
     return f"{plan.registration.client_id} ({plan.registration.how.value})"
+
+
+def _proof(plan: Plan) -> tuple[tuple[str, str], ...]:
+    """What of the person's own secrets the login uses: whoever names one may have meant it for somebody else."""
+    known = plan.registration
+    if known is None or known.secret_name is None:
+        return ()
+    if known.method == "private_key_jwt":
+        return (("Signs with", f"the private key {known.secret_name}, which stays here"),)
+    return (("Sends there", f"the secret {known.secret_name}"),)
 
 
 def _warnings(plan: Plan) -> tuple[str, ...]:
