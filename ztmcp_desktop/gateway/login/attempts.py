@@ -79,6 +79,12 @@ class Attempts:
             pending.done.cancel()
             await asyncio.wait({pending.done})
 
+    def forget_client(self, client: ClientName) -> None:
+        """End the logins that wait for this client, so that whoever gets its name next has nobody's consent."""
+        for pending in self._latest.values():
+            if client in pending.clients:
+                pending.done.cancel()
+
     async def close(self) -> None:
         """End every login that waits."""
         for server in list(self._latest):

@@ -109,7 +109,7 @@ class Logins:
                 raise
 
     async def _renew(self, server: ServerName, held: Held) -> bool:
-        """Newer tokens without the person; False where there is no way to get any.
+        """Newer tokens without the person; False where there is no way to get any, or the login ended meanwhile.
 
         Raises:
             Refused: the authorization server takes what we have no longer; the tokens are forgotten.
@@ -123,14 +123,20 @@ class Logins:
             else:
                 return False
         except Refused as refused:
-            if refused.unknown:
+            if self._stands(server, held) and refused.unknown:
                 await self._book.forget(server)
-            elif refused.invalid:
+            elif self._stands(server, held) and refused.invalid:
                 await self._book.keep(server, replace(held, tokens=None))
             raise
+        if not self._stands(server, held):
+            return False
         await self._book.keep(server, replace(held, tokens=tokens))
         await self._parts.record("login-renew", server, (), {"issuer": held.issuer})
         return True
+
+    def _stands(self, server: ServerName, held: Held) -> bool:
+        """Whether this login is the one that counts still; what comes late for another must not bring it back."""
+        return self._book.now(server, held.url) is held
 
     # After a challenge.
 
@@ -237,7 +243,8 @@ class Logins:
         return await self._book.forget(server)
 
     def forget_client(self, client: ClientName) -> None:
-        """No login is this client's any more."""
+        """No login is this client's any more, nor will one that is on its way be."""
+        self.attempts.forget_client(client)
         self._book.forget_client(client)
 
     def shown(self, server: Server) -> JsonObject | None:
