@@ -166,7 +166,7 @@ class Room:
             prune=self._prune,
         )
         self.plane = Plane(parts, self.lockdown)
-        self.outside, self.pairing = Outside(self.plane, parts, proposals), Pairing(parts, proposals)
+        self.outside, self.pairing = Outside(self.plane, parts, proposals), Pairing(parts, proposals, self.lockdown)
 
     async def _prune(self, before: datetime) -> int:
         return 0

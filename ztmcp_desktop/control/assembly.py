@@ -245,7 +245,7 @@ async def _above(  # noqa: PLR0913, PLR0917 - the composition root's one step, s
         plane=plane,
         outside=Outside(plane, plane_parts, proposals),
         oauth=oauth,
-        pairing=Pairing(plane_parts, proposals),
+        pairing=Pairing(plane_parts, proposals, lockdown),
         front=front,
     )
 

@@ -4,6 +4,7 @@ import re
 from dataclasses import dataclass
 from datetime import timedelta
 
+from ztmcp_desktop.control.client_names import free_name
 from ztmcp_desktop.control.proposals import Proposals
 from ztmcp_desktop.domain.caller import Attested, caller_json
 from ztmcp_desktop.domain.client import Introduction, LetIn, Login, Right, scopes
@@ -64,17 +65,10 @@ class Doorkeeper:
             raise Denial(Code.LOCKED_DOWN, "everything is locked")
 
     def _free_name(self, untrusted_claim: str) -> ClientName:
-        """A name after what the client calls itself, that no client has and no rule speaks of."""
+        """A name after what the client calls itself."""
         slug = re.sub(r"[^a-z0-9]+", "-", untrusted_claim.lower()).strip("-")[:MAX_NAME_CHARS].strip("-")
         stem = slug if is_name(slug) else "client"
-        taken = {client.name for client in self._parts.clients.all()}
-        texts = "\n".join(rule.text for rule in self._parts.rules.all())
-        candidates = (stem if number == 1 else f"{stem}-{number}" for number in range(1, 1000))
-        for name in candidates:
-            # A rule that was written for another must not count for whoever comes under its name.
-            if name not in taken and f'"{name}"' not in texts:
-                return ClientName(name)
-        raise Denial(Code.NOT_PERMITTED, "there are too many clients of this name already")
+        return free_name(stem, self._parts.clients, self._parts.rules)
 
     async def _record(self, login: Login, name: ClientName, ending: tuple[Outcome, Code | None], days: int = 0) -> None:
         outcome, code = ending

@@ -4,6 +4,7 @@ import re
 from collections import OrderedDict
 from pathlib import Path
 
+from ztmcp_desktop.control.client_names import free_name
 from ztmcp_desktop.control.parts import PlaneParts
 from ztmcp_desktop.control.proposals import Proposals
 from ztmcp_desktop.domain.caller import Attested
@@ -12,6 +13,7 @@ from ztmcp_desktop.domain.consent import Widening
 from ztmcp_desktop.domain.denial import Code, Denial, Retry
 from ztmcp_desktop.domain.ledger import Draft, EntryKind, Outcome
 from ztmcp_desktop.domain.names import ClientName, ServerName, is_name
+from ztmcp_desktop.ports import Lockdown
 
 LIFE_S = 90 * 86_400.0
 MAX_ASKED = 2
@@ -32,9 +34,10 @@ class Pairing:
     again and again asks once.
     """
 
-    def __init__(self, parts: PlaneParts, proposals: Proposals) -> None:
+    def __init__(self, parts: PlaneParts, proposals: Proposals, lockdown: Lockdown) -> None:
         self._parts = parts
         self._proposals = proposals
+        self._lockdown = lockdown
         self._asked: set[_Wanted] = set()
         self._refused: OrderedDict[_Wanted, float] = OrderedDict()
 
@@ -42,7 +45,7 @@ class Pairing:
         """Who this is.
 
         Raises:
-            Denial: the person did not let this program call this server, or there is nobody to be asked.
+            Denial: the person did not let this program call this server, there is nobody to be asked, or all is locked.
         """
         try:
             return self._parts.clients.admit(caller.program, server)
@@ -57,7 +60,9 @@ class Pairing:
                 f"nobody let {place!r} call {server} over the bridge, and there is no window to ask in; "
                 f"on the command line: ztmcp client add NAME --server {server} --program {place!r}",
             )
+        self._require_open()
         await self._ask(caller, (place, server))
+        self._require_open()
         name = self._let_in(caller, server)
         await self._record(name, Draft(kind=EntryKind.CLIENT, client=name, server=server, method="pair", subject=name))
         self._parts.clients.meet(principal := self._parts.clients.admit(caller.program, server), caller)
@@ -99,14 +104,13 @@ class Pairing:
             return known.name
         if known is not None:
             clients.revoke(known.name)
-        name = known.name if known is not None else self._free_name(caller)
+        name = known.name if known is not None else free_name(name_of(caller), clients, self._parts.rules)
         clients.add(name, (server,), LIFE_S, bridge=caller.program.place)
         return name
 
-    def _free_name(self, caller: Attested) -> ClientName:
-        wanted, taken = name_of(caller), {client.name for client in self._parts.clients.all()}
-        names = (wanted, *(f"{wanted}-{number}" for number in range(2, len(taken) + 3)))
-        return ClientName(next(name for name in names if name not in taken))
+    def _require_open(self) -> None:
+        if self._lockdown.locked:
+            raise Denial(Code.LOCKED_DOWN, "everything is locked")
 
     async def _record(self, name: ClientName | None, draft: Draft) -> None:
         masked = self._parts.redact({"subject": draft.subject})
