@@ -125,7 +125,7 @@ class Room:
             resource_text("policy/schema.cedarschema"),
         )
         self.lockdown = StoredLockdown(self.state)
-        proposals = Proposals(self.desk, self.digester, self.clock, 60.0)
+        self.proposals = proposals = Proposals(self.desk, self.digester, self.clock, 60.0)
         self.http = AiohttpClient()
         self.logins = Logins(
             LoginParts(

@@ -1,7 +1,11 @@
+import asyncio
+from dataclasses import replace
+
 import pytest
 
 from tests.control.conftest import Room
 from tests.fakes import FakeDesk
+from tests.gateway.front import until
 from ztmcp_desktop.control.doorkeeper import Doorkeeper, DoorkeeperParts, widening
 from ztmcp_desktop.control.proposals import Proposals
 from ztmcp_desktop.domain.caller import Attested, Caller, Program, Unknown
@@ -60,12 +64,12 @@ class Locked:
 class House:
     """A doorkeeper in a room, with a desk that the test answers at."""
 
-    def __init__(self, room: Room, desk: ConsentDesk) -> None:
+    def __init__(self, room: Room, desk: ConsentDesk, proposals: Proposals | None = None) -> None:
         self.room = room
         self.lockdown = Locked()
         self.keeper = Doorkeeper(
             DoorkeeperParts(
-                proposals=Proposals(desk, room.digester, room.clock, 60),
+                proposals=proposals or Proposals(desk, room.digester, room.clock, 60),
                 clients=room.clients,
                 rules=room.rules,
                 ledger=room.ledger,
@@ -118,6 +122,54 @@ async def test_a_no_leaves_nothing_but_a_row(room: Room) -> None:
     assert denied.value.code is Code.REFUSED_BY_PERSON
     assert room.clients.all() == ()
     assert house.rows == [("login", "inspector", "denied")]
+
+
+@pytest.mark.attack("C7")
+@pytest.mark.parametrize("again", [login(client_id="ztmcp-2"), login(receiver=NOBODY)], ids=["program", "client"])
+async def test_the_third_no_holds_for_a_minute_for_the_client_and_for_the_program(room: Room, again: Login) -> None:
+    desk = FakeDesk(Verdict.DENY)
+    house = House(room, desk)
+    for asked in (login(), login(), again, again, login()):
+        with pytest.raises(Denial) as denied:
+            await house.keeper.let_in(asked)
+        assert denied.value.code is Code.REFUSED_BY_PERSON
+
+    assert len(desk.tickets) == 3
+    # What nobody was asked about is counted, not written down row by row.
+    assert len(house.rows) == 3
+    await room.clock.advance(61)
+    desk.verdict = Verdict.ALLOW
+    await house.keeper.let_in(again)
+
+
+@pytest.mark.attack("C7")
+async def test_clients_that_change_their_ids_are_not_asked_about_for_ever(room: Room) -> None:
+    desk = FakeDesk(Verdict.DENY)
+    house = House(room, desk)
+    for number in range(20):
+        with pytest.raises(Denial):
+            await house.keeper.let_in(login(client_id=f"ztmcp-{number}", receiver=NOBODY))
+
+    assert len(desk.tickets) == 8
+
+
+@pytest.mark.attack("C7")
+async def test_programs_cannot_keep_the_command_line_out(room: Room) -> None:
+    room.front.screen = True
+    desk = room.desk
+    house = House(room, desk, room.proposals)
+    asked = [login(client_id=f"ztmcp-{number}", receiver=NOBODY) for number in range(8)]
+    logins = [asyncio.create_task(house.keeper.let_in(one)) for one in asked]
+    bridge = [Attested(pid=7, owner="u", program=replace(PROGRAM, path=f"/tmp/{name}")) for name in "abcd"]
+    await room.add_server()
+    pairs = [asyncio.create_task(room.pairing.admit(one, ServerName("files"))) for one in bridge]
+    await until(lambda: sum(one.done() for one in (*logins, *pairs)) == 9)
+    own = asyncio.create_task(room.outside.ask("client.pair", {"for_s": 60}))
+    await until(lambda: len(desk.tickets) == 4 or own.done())
+    assert not own.done()
+    for one in (*logins, *pairs, own):
+        one.cancel()
+    await asyncio.gather(*logins, *pairs, own, return_exceptions=True)
 
 
 async def test_without_a_screen_nobody_logs_in(room: Room) -> None:

@@ -9,7 +9,7 @@ from ztmcp_desktop.control.proposals import Proposals
 from ztmcp_desktop.domain.caller import Attested, caller_json
 from ztmcp_desktop.domain.client import Introduction, LetIn, Login, Right, scopes
 from ztmcp_desktop.domain.consent import Widening
-from ztmcp_desktop.domain.denial import Code, Denial
+from ztmcp_desktop.domain.denial import Code, Denial, Retry
 from ztmcp_desktop.domain.json import JsonObject
 from ztmcp_desktop.domain.ledger import Draft, EntryKind, Outcome
 from ztmcp_desktop.domain.names import ClientName, is_name
@@ -19,6 +19,11 @@ from ztmcp_desktop.ports import ClientBook, Clock, Ledger, Lockdown, Redact
 
 LOGIN_DAYS = (7, 30, 90)
 """How long a login may last, as the person chooses."""
+MAX_ASKED = 2
+REFUSED_S = 60.0
+MAX_REFUSED_OF_ONE = 3
+MAX_REFUSED = 8
+"""How many refusals there may be within `REFUSED_S`, of one client or program and of all, before nobody is asked."""
 MAX_NAME_CHARS = 24
 MAX_PARENTS = 2
 _RIGHTS = {
@@ -41,20 +46,32 @@ class DoorkeeperParts:
 
 
 class Doorkeeper:
-    """Implements `ports.Doorkeeper` with a proposal in our own window."""
+    """Implements `ports.Doorkeeper` with a proposal in our own window.
+
+    After a few refusals a client is not asked about for a while, nor is the program that waits for its answer; an id
+    costs nothing, so after some more nobody is.
+    """
 
     def __init__(self, parts: DoorkeeperParts) -> None:
         self._parts = parts
+        self._asked = 0
+        self._refused: list[tuple[float, frozenset[str]]] = []
 
     async def let_in(self, login: Login) -> LetIn:
         self._require_open()
+        await self._require_patience(login)
         name = login.known_as or self._free_name(login.registration.claimed_name)
+        self._asked += 1
         try:
             days = LOGIN_DAYS[await self._parts.proposals.agree(widening(login, name))]
             self._require_open()
         except Denial as denial:
+            if denial.code is Code.REFUSED_BY_PERSON:
+                self._refused.append((self._parts.clock.monotonic(), _who(login)))
             await self._record(login, name, (Outcome.DENIED, denial.code))
             raise
+        finally:
+            self._asked -= 1
         # On record before it is in force.
         await self._record(login, name, (Outcome.ALLOWED, None), days)
         client = self._parts.clients.let_in(name, login.registration, login.server, login.rights)
@@ -63,6 +80,21 @@ class Doorkeeper:
     def _require_open(self) -> None:
         if self._parts.lockdown.locked:
             raise Denial(Code.LOCKED_DOWN, "everything is locked")
+
+    async def _require_patience(self, login: Login) -> None:
+        """Refuse what the person should not be asked now. It is counted in the ledger, since it may come often."""
+        now = self._parts.clock.monotonic()
+        self._refused = [(at, who) for at, who in self._refused if at + REFUSED_S > now]
+        own = sum(1 for _, who in self._refused if who & _who(login))
+        if len(self._refused) >= MAX_REFUSED or own >= MAX_REFUSED_OF_ONE:
+            refusal = Denial(Code.REFUSED_BY_PERSON, "the person at this computer said no a moment ago", Retry.LATER)
+        elif self._asked >= MAX_ASKED:
+            refusal = Denial(Code.NO_ANSWER, "the person is being asked about a login already", Retry.LATER)
+        else:
+            return
+        draft = Draft(kind=EntryKind.REJECTED, server=login.server, outcome=Outcome.DENIED, code=refusal.code)
+        await self._parts.ledger.reject(draft, "login")
+        raise refusal
 
     def _free_name(self, untrusted_claim: str) -> ClientName:
         """A name after what the client calls itself."""
@@ -93,6 +125,15 @@ class Doorkeeper:
                 body=self._parts.redact(body),
             )
         )
+
+
+def _who(login: Login) -> frozenset[str]:
+    """What a client that was refused is known by."""
+    match login.receiver:
+        case Attested(program=program):
+            return frozenset((login.registration.id, program.place))
+        case _:
+            return frozenset((login.registration.id,))
 
 
 def widening(login: Login, name: ClientName) -> Widening:

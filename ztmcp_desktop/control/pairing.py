@@ -17,7 +17,6 @@ from ztmcp_desktop.ports import Lockdown
 
 LIFE_S = 90 * 86_400.0
 MAX_ASKED = 2
-"""Fewer than the person may be asked at once, so that programs cannot keep the command line out."""
 REFUSED_S = 60.0
 MAX_REFUSED = 256
 MAX_NAME = 24

@@ -96,7 +96,7 @@ class Outside:
         if widening is None:
             return
         try:
-            await self._proposals.agree(widening)
+            await self._proposals.agree(widening, own=True)
         except Denial as denial:
             await self._parts.ledger.append(
                 Draft(

@@ -12,6 +12,8 @@ from ztmcp_desktop.ports import Clock, ConsentDesk
 
 PROPOSAL_LIFE_S = 120.0
 MAX_OPEN_PROPOSALS = 4
+MAX_OPEN_OF_PROGRAMS = 3
+"""Fewer than all, so that programs that come by themselves cannot keep the command line out."""
 
 
 class Proposals:
@@ -29,13 +31,15 @@ class Proposals:
         """How many wait for an answer."""
         return self._open
 
-    async def agree(self, widening: Widening) -> int:
+    async def agree(self, widening: Widening, *, own: bool = False) -> int:
         """Return when the person has said yes, within 120 s; gives the place of what they chose of the choices.
+
+        `own`: it comes from the command line, and not from a program that wants something.
 
         Raises:
             Denial: they said no, did not answer, or nobody is there.
         """
-        if self._open >= MAX_OPEN_PROPOSALS:
+        if self._open >= (MAX_OPEN_PROPOSALS if own else MAX_OPEN_OF_PROGRAMS):
             raise Denial(Code.NO_ANSWER, "other changes wait for the person already", Retry.LATER)
         self._open += 1
         try:
