@@ -1,3 +1,4 @@
+import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 
@@ -5,12 +6,12 @@ import pytest
 from aiohttp import web
 
 from tests.gateway.certificates import Certificates, certificates
-from tests.gateway.front import front_door
+from tests.gateway.front import front_door, until
 from tests.gateway.oauth.kit import Browser, OAuthClient
 from tests.gateway.test_outbound_guard import Names
 from ztmcp_desktop.domain.denial import Denial
 from ztmcp_desktop.gateway.http_client import AiohttpClient
-from ztmcp_desktop.gateway.oauth.documents import MAX_BYTES, GuardedDocuments
+from ztmcp_desktop.gateway.oauth.documents import MAX_BYTES, MAX_FETCHES, GuardedDocuments
 from ztmcp_desktop.gateway.outbound_guard import GuardedResolver
 
 __all__ = ["certificates"]
@@ -77,6 +78,29 @@ async def test_a_document_that_leads_to_this_machine_gets_not_one_byte(certifica
             assert (page.status, page.header("location")) == (400, None)
         assert front.desk.asked == []
     assert seen == []
+
+
+@pytest.mark.attack("N7")
+async def test_strangers_cannot_take_all_the_connections_that_servers_need(certificates: Certificates) -> None:
+    seen, goes_on = 0, asyncio.Event()
+
+    async def answer(request: web.Request) -> web.Response:
+        nonlocal seen
+        seen += 1
+        await goes_on.wait()
+        return web.json_response({})
+
+    async with hosted(answer, certificates) as port, documents(certificates, internal=True) as fetcher:
+        address = f"https://{certificates.name}:{port}/client.json"
+        asking = [asyncio.create_task(fetcher.fetch(address)) for _ in range(20)]
+        await until(lambda: seen >= MAX_FETCHES)
+        await until(lambda: sum(one.done() for one in asking) == 20 - MAX_FETCHES)
+        goes_on.set()
+        ended = await asyncio.gather(*asking, return_exceptions=True)
+        assert seen == MAX_FETCHES
+        assert sum(isinstance(one, Denial) for one in ended) == 20 - MAX_FETCHES
+        # Those that are over make room.
+        assert await fetcher.fetch(address) == {}
 
 
 @pytest.mark.parametrize(
