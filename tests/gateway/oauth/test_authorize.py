@@ -100,6 +100,18 @@ async def test_without_an_address_that_is_known_nothing_is_sent_anywhere(
     assert client.front.desk.asked == []
 
 
+@pytest.mark.attack("C7")
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost"])
+async def test_no_answer_goes_to_the_gateway_itself(client: OAuthClient, host: str) -> None:
+    # Its answer would be the next request, without anybody at the browser.
+    here = f"http://{host}:{client.front.port}/authorize?client_id={client.id}&response_type=code"
+    client.front.pairing.open(60)
+    assert (await client.register(redirect_uris=[here])).status == 201
+    answer = await Browser(client.front).get(client.asking(redirect_uri=here))
+    assert (answer.status, answer.header("location")) == (400, None)
+    assert client.front.desk.asked == []
+
+
 async def test_a_parameter_that_occurs_twice_is_refused(client: OAuthClient) -> None:
     answer = await Browser(client.front).get(client.asking() + "&redirect_uri=http://127.0.0.1:1/callback")
     assert answer.status == 400

@@ -91,6 +91,9 @@ class Authorizing:
         redirect_uri = parameters.need("redirect_uri")
         if not allowed(registration.redirect_uris, redirect_uri):
             raise OAuthError("invalid_request", "the redirect URI is none that this client registered")
+        if is_loopback(redirect_uri) and urlsplit(redirect_uri).port == self._parts.port:
+            # Each answer would be the next request, and the person asked without end.
+            raise OAuthError("invalid_request", "the redirect URI leads to this gateway itself")
         state = parameters.get("state")
         try:
             return self._checked(parameters, host, registration, redirect_uri, state)
