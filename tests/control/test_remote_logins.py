@@ -125,6 +125,22 @@ async def test_logging_out_removing_the_server_and_revoking_the_client_forget(be
     assert [name for name in before.room.vault.values if name.startswith("login/")] == []
 
 
+@pytest.mark.attack("O5", "N3")
+async def test_a_revoked_client_leaves_nothing_to_its_name_even_where_its_servers_do_not_end(
+    before: Before, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def stuck(server: ServerName | None = None, client: ClientName | None = None) -> None:
+        raise Denial(Code.TOO_SLOW, "a server does not end")
+
+    await before.log_in(clients=["code"])
+    monkeypatch.setattr(before.room.upstreams, "stop", stuck)
+    assert (await refusal(before.ask("client.revoke", name="code"))).code is Code.TOO_SLOW
+    assert before.room.clients.all() == ()
+    assert before.room.state.records["logins"]["remote"]["clients"] == {}
+    assert (await refusal(before.ask("server.remove", name="remote"))).code is Code.TOO_SLOW
+    assert before.room.state.records["logins"] == {}
+
+
 @pytest.mark.parametrize(
     "arguments",
     [

@@ -78,9 +78,12 @@ class Clients:
         name = ClientName(Arguments.of(untrusted, "name").name())
         if not self._parts.clients.revoke(name):
             raise Denial(Code.NOT_PERMITTED, f"there is no client {name}; see: ztmcp client list")
-        await self._parts.flight.abort(lambda call: call.principal.client == name)
-        await self._parts.upstreams.stop(client=name)
-        self._parts.logins.forget_client(name)
+        # Before anything that may take its time: whoever gets this name next has nobody's consent.
+        try:
+            self._parts.logins.forget_client(name)
+        finally:
+            await self._parts.flight.abort(lambda call: call.principal.client == name)
+            await self._parts.upstreams.stop(client=name)
         await self._record(name, "revoke", {})
         return {"name": name}
 

@@ -63,8 +63,10 @@ class Servers:
         self._parts.catalogue.forget(name)
         self._approvals.forget(name)
         await self._parts.flight.abort(lambda call: call.server == name)
-        await self._parts.upstreams.stop(server=name)
-        await self._parts.logins.log_out(name)
+        try:
+            await self._parts.logins.log_out(name)
+        finally:
+            await self._parts.upstreams.stop(server=name)
         await self._record(name, "remove", {})
         return {"name": name}
 
