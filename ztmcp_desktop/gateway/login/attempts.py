@@ -59,13 +59,17 @@ class Attempts:
         await self.give_up(plan.server)
         page: asyncio.Future[str] = asyncio.get_running_loop().create_future()
         task = asyncio.create_task(self._run(plan, clients, page))
+        task.add_done_callback(_seen)
+        # Known before it is waited for, so that it can be given up at any time.
+        begun = self._latest[plan.server] = Pending(page="", clients=clients, done=task)
         waiting: set[asyncio.Future[Any]] = {page, task}
         await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
         if not page.done():
-            await task
-        pending = Pending(page=page.result() if page.done() else "", clients=clients, done=task)
-        task.add_done_callback(_seen)
-        self._latest[plan.server] = pending
+            await begun.finished()
+            return begun
+        pending = replace(begun, page=page.result())
+        if self._latest.get(plan.server) is begun:
+            self._latest[plan.server] = pending
         return pending
 
     def latest(self, server: ServerName) -> Pending | None:
